@@ -1,0 +1,111 @@
+"""A chain of layers: forward from first to last, backward from last to first."""
+
+from dataclasses import dataclass, replace
+
+from deltarule.errors import ShapeError
+from deltarule.layers.dense import Dense
+from deltarule.layers.layer import Cost, Equations, Layer, Shape, size
+from deltarule.layers.relu import ReLU
+from deltarule.layers.reshape import Reshape
+from deltarule.layers.tanh import Tanh
+
+
+@dataclass(frozen=True, init=False)
+class Chain(Layer):
+    """Layers one after the other; `params`, `memory` and `saved` are tuples in their order.
+
+    >>> Chain(Dense(64), ReLU(), Dense(10)).shape((32, 784))
+    (32, 10)
+    """
+
+    layers: tuple[Layer, ...]
+
+    equations = Equations(
+        forward=(r"H^0 = X", r"H^l = f^l(H^{l-1})", r"Y = H^L"),
+        backward=(
+            r"dH^L = dY",
+            r"dH^{l-1} = \left(\partial f^l / \partial H^{l-1}\right)^\top dH^l",
+            r"dX = dH^0",
+        ),
+        source="Rumelhart, Hinton and Williams 1986",
+    )
+
+    def __init__(self, *layers: Layer):
+        object.__setattr__(self, "layers", layers)
+
+    def shapes(self, x: Shape) -> list[Shape]:
+        """The shapes between the layers: that of x, then each layer's output."""
+        shapes = [tuple(x)]
+        for index, layer in enumerate(self.layers):
+            try:
+                shapes.append(layer.shape(shapes[-1]))
+            except ShapeError as error:
+                raise error.inside(index) from None
+        return shapes
+
+    def shape(self, x):
+        return self.shapes(x)[-1]
+
+    def init(self, rng, x):
+        streams = rng.spawn(len(self.layers))
+        return tuple(f.init(r, s) for f, r, s in zip(self.layers, streams, self.shapes(x), strict=False))
+
+    def memory(self, x):
+        return tuple(layer.memory(shape) for layer, shape in zip(self.layers, self.shapes(x), strict=False))
+
+    def forward(self, params, x, context):
+        h, saved = x, []
+        for index, layer in enumerate(self.layers):
+            h, kept = layer.forward(params[index], h, context.at(index))
+            saved.append(kept)
+        return h, tuple(saved)
+
+    def backward(self, params, saved, dy):
+        dh, dparams = dy, []
+        for layer, p, kept in reversed(list(zip(self.layers, params, saved, strict=True))):
+            dh, dp = layer.backward(p, kept, dh)
+            dparams.append(dp)
+        return dh, tuple(reversed(dparams))
+
+    def remember(self, memory, saved):
+        return tuple(f.remember(m, kept) for f, m, kept in zip(self.layers, memory, saved, strict=True))
+
+    def predict(self, params, x, memory):
+        for layer, p, m in zip(self.layers, params, memory, strict=True):
+            x = layer.predict(p, x, m)
+        return x
+
+    def cost(self, x):
+        shapes = self.shapes(x)
+        total = Cost(forward=0, backward=0, alias=True)
+        learned = False
+        for layer, before, after in zip(self.layers, shapes, shapes[1:], strict=False):
+            cost = layer.cost(before)
+            total = join(total, cost, between=size(before), learned=learned)
+            learned = learned or bool(cost.parameters)
+        return total
+
+    @classmethod
+    def examples(cls):
+        yield cls(Dense(4), Tanh(), Dense(3)), (7, 5)
+        yield cls(Dense(6), ReLU(), Reshape(2, 3), cls(Dense(4), Tanh()), Reshape(-1), Dense(3)), (7, 5)
+
+
+def join(first: Cost, then: Cost, between, learned: bool) -> Cost:
+    """The cost of two layers in a row; the array of `between` numbers that joins them is kept once.
+
+    Where the joint is the memory of the whole's input or output too, it is counted there.
+    """
+    joint = first.keeps_y or then.keeps_x
+    inner = joint and not first.alias and not then.alias
+    return replace(
+        first,
+        forward=first.forward + then.forward,
+        backward=first.backward + then.backward,
+        input_gradient=first.input_gradient + (0 if learned else then.input_gradient),
+        parameters=first.parameters + then.parameters,
+        keeps_x=first.keeps_x or (first.alias and joint),
+        keeps_y=then.keeps_y or (then.alias and joint and not first.alias),
+        saved=first.saved + then.saved + (between if inner else 0),
+        alias=first.alias and then.alias,
+    )

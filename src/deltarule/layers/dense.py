@@ -1,0 +1,92 @@
+"""A dense layer: every output is a weighted sum of all inputs, Y = X W + b.
+
+In column convention, as most texts write it, y = Wᵀ x + b for one example x.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deltarule.errors import ShapeError
+from deltarule.layers.initializers import Glorot, Initializer
+from deltarule.layers.layer import Cost, Equations, Layer, size
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """`features` weighted sums of the last axis of x: (..., i) to (..., o).
+
+    Args:
+        features: o, the number of outputs.
+        bias: whether b is added.
+        W_init: rule for W (i, o); Glorot uniform by default. PyTorch draws from ±1/√i instead.
+
+    Raises:
+        ShapeError: x has no axis besides the examples.
+
+    >>> Dense(3).shape((8, 5))
+    (8, 3)
+    >>> Dense(3).cost((8, 5)).forward  # 2·n·i·o multiply-adds, n·o for the bias
+    264
+    """
+
+    features: int
+    bias: bool = True
+    W_init: Initializer = Glorot()
+
+    equations = Equations(
+        forward=(r"Y = X W + b",),
+        backward=(r"dX = dY\, W^\top", r"dW = X^\top dY", r"db = \sum_n dY_n"),
+        source="Rumelhart, Hinton and Williams 1986",
+    )
+
+    def __post_init__(self):
+        if self.features < 1:
+            raise ShapeError(f"Dense({self.features}): features must be at least 1")
+
+    def shape(self, x):
+        if len(x) < 2:
+            raise ShapeError(
+                f"Dense({self.features}): expected an input of shape (n, ..., i), got {x}; "
+                "reshape single numbers to (n, 1)"
+            )
+        return (*x[:-1], self.features)
+
+    def init(self, rng, x):
+        i, o = x[-1], self.features
+        params = {"W": self.W_init(rng, (i, o), i, o)}
+        if self.bias:
+            params["b"] = np.zeros(o, np.float32)
+        return params
+
+    def forward(self, params, x, context):
+        y = x @ params["W"]  # (..., o)
+        if self.bias:
+            y = y + params["b"]  # (..., o)
+        return y, x
+
+    def backward(self, params, saved, dy):
+        x = saved
+        dx = dy @ params["W"].T  # (..., i)
+        dy = dy.reshape(-1, self.features)  # (n, o)
+        dparams = {"W": x.reshape(-1, x.shape[-1]).T @ dy}  # (i, o)
+        if self.bias:
+            dparams["b"] = dy.sum(0)  # (o,)
+        return dx, dparams
+
+    def cost(self, x):
+        n, i, o = size(x[:-1]), x[-1], self.features
+        bias = int(self.bias)
+        return Cost(
+            forward=2 * n * i * o + bias * n * o,
+            backward=4 * n * i * o + bias * (n - 1) * o,
+            input_gradient=2 * n * i * o,
+            parameters=i * o + bias * o,
+            keeps_x=True,
+        )
+
+    @classmethod
+    def examples(cls):
+        yield cls(3), (7, 5)
+        yield cls(3, bias=False), (7, 5)
+        yield cls(6), (2, 3, 5)

@@ -1,0 +1,149 @@
+"""The contract of a layer: its equations, its shape, its forward and backward pass, and its exact cost.
+
+A layer is a frozen dataclass of static settings. Parameters are plain dicts of arrays, memory (running
+statistics, a recurrent state) likewise, and every method is a pure function of its arguments. A container
+holds one entry per layer in a tuple, in the layers' order.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import jax
+import numpy as np
+
+Shape = tuple[int, ...]
+Params = Any  # a dict of arrays, or a tuple of Params in a container
+Memory = Any
+Saved = Any  # what backward needs from forward; no more than that
+
+
+@dataclass(frozen=True)
+class Equations:
+    """A layer's mathematics in LaTeX, by the symbols that its code uses, in the code's order."""
+
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a layer costs, in closed form; every number may be an int or a SymPy expression.
+
+    FLOPs count one for each addition, subtraction, multiplication, division, maximum, and elementary function
+    (exp, log, tanh, ...) of a number, so two for a multiply-add; comparisons, selections and moves count none.
+
+    Attributes:
+        forward: FLOPs of the forward pass.
+        backward: FLOPs of the backward pass.
+        input_gradient: the part of `backward` that only dx needs; it falls away where nothing below learns.
+        parameters: how many numbers are learned.
+        keeps_x, keeps_y: whether backward needs this layer's input, its output. Neighbours share them.
+        saved: how many further numbers backward needs.
+        alias: whether the output is the input's own memory (a reshape).
+    """
+
+    forward: Any
+    backward: Any
+    input_gradient: Any = 0
+    parameters: Any = 0
+    keeps_x: bool = False
+    keeps_y: bool = False
+    saved: Any = 0
+    alias: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    """The randomness and the memory of one step, as one layer sees them.
+
+    `key` is drawn from the step's key by the layer's place, and only when it is asked for.
+    """
+
+    step_key: jax.Array | None = None
+    memory: Memory = ()
+    path: tuple[Any, ...] = ()
+
+    def at(self, index: int) -> "Context":
+        """The context of the layer at `index` inside this one."""
+        return Context(self.step_key, self.memory[index] if self.memory else (), (*self.path, index))
+
+    @property
+    def key(self) -> jax.Array:
+        """A random key for this layer in this step."""
+        if self.step_key is None:
+            raise ValueError("this layer draws random numbers: give its context a key")
+        key = self.step_key
+        for index in self.path:
+            key = jax.random.fold_in(key, index)
+        return key
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Static:
+    """A shape kept from forward to backward: known when the step is compiled, so it takes no bytes."""
+
+    shape: Shape
+
+
+class Layer:
+    """What every layer can do. `x` is an array of shape (n, ...), `Shape` its whole shape with n in front."""
+
+    equations: ClassVar[Equations]
+
+    def shape(self, x: Shape) -> Shape:
+        """Output shape from input shape; raises ShapeError where the input does not fit."""
+        raise NotImplementedError
+
+    def init(self, rng: np.random.Generator, x: Shape) -> Params:
+        """Fresh float32 parameters for inputs of shape `x`; {} where there is nothing to learn."""
+        return {}
+
+    def memory(self, x: Shape) -> Memory:
+        """What is carried from step to step without a derivative; {} where there is nothing."""
+        return {}
+
+    def forward(self, params: Params, x: jax.Array, context: Context) -> tuple[jax.Array, Saved]:
+        """(y, saved): the output, and what backward needs."""
+        raise NotImplementedError
+
+    def backward(self, params: Params, saved: Saved, dy: jax.Array) -> tuple[jax.Array, Params]:
+        """(dx, dparams) from the derivative `dy` of the objective with respect to the output."""
+        raise NotImplementedError
+
+    def remember(self, memory: Memory, saved: Saved) -> Memory:
+        """How the memory moves on after a step."""
+        return memory
+
+    def predict(self, params: Params, x: jax.Array, memory: Memory) -> jax.Array:
+        """The output when nothing is learned."""
+        return self.forward(params, x, Context(memory=memory))[0]
+
+    def cost(self, x: Shape) -> Cost:
+        """FLOPs, parameters and saved numbers for inputs of shape `x`."""
+        raise NotImplementedError
+
+    @classmethod
+    def examples(cls) -> Iterator[tuple[Self, Shape]]:
+        """Layers with every option in turn, each with an input shape: what the battery of laws runs over."""
+        raise NotImplementedError
+
+
+class Elementwise(Layer):
+    """A layer that maps each number by itself: y = σ(x)."""
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    @classmethod
+    def examples(cls) -> Iterator[tuple[Self, Shape]]:
+        yield cls(), (5, 3)
+        yield cls(), (2, 3, 4)
+
+
+def size(shape: Shape) -> Any:
+    """How many numbers an array of this shape holds."""
+    return math.prod(shape)

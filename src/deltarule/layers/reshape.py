@@ -1,0 +1,54 @@
+"""Reshape: the same numbers of each example in another shape."""
+
+import math
+from dataclasses import dataclass
+
+from deltarule.errors import ShapeError
+from deltarule.layers.layer import Cost, Equations, Layer, Static, size
+
+
+@dataclass(frozen=True, init=False)
+class Reshape(Layer):
+    """Each example in the shape given, without the examples' axis; one size may be −1 and is inferred.
+
+    Raises:
+        ShapeError: the numbers of an example do not fill the shape.
+
+    >>> Reshape(2, -1).shape((8, 6))
+    (8, 2, 3)
+    """
+
+    sizes: tuple[int, ...]
+
+    equations = Equations(
+        forward=(r"Y = \operatorname{reshape}(X)",),
+        backward=(r"dX = \operatorname{reshape}^{-1}(dY)",),
+    )
+
+    def __init__(self, *sizes: int):
+        object.__setattr__(self, "sizes", sizes)
+        if sizes.count(-1) > 1 or any(n < 1 and n != -1 for n in sizes):
+            raise ShapeError(f"Reshape{sizes}: sizes must be positive, and at most one may be -1")
+
+    def shape(self, x):
+        given = math.prod(n for n in self.sizes if n != -1)
+        numbers = size(x[1:])
+        if numbers % given or (-1 not in self.sizes and numbers != given):
+            raise ShapeError(
+                f"Reshape{self.sizes}: expected {given} numbers an example, got {numbers}, from {x}"
+            )
+        return (x[0], *(numbers // given if n == -1 else n for n in self.sizes))
+
+    def forward(self, params, x, context):
+        return x.reshape(self.shape(x.shape)), Static(x.shape)
+
+    def backward(self, params, saved, dy):
+        return dy.reshape(saved.shape), {}
+
+    def cost(self, x):
+        return Cost(forward=0, backward=0, alias=True)
+
+    @classmethod
+    def examples(cls):
+        yield cls(3, 2), (5, 6)
+        yield cls(-1, 4), (5, 2, 6)

@@ -1,0 +1,114 @@
+"""A residual block, Y = F(X) + P(X): what the body adds to a shortcut past it."""
+
+from dataclasses import dataclass
+
+from deltarule.errors import ShapeError
+from deltarule.layers.chain import Chain
+from deltarule.layers.dense import Dense
+from deltarule.layers.identity import Identity
+from deltarule.layers.layer import Cost, Equations, Layer, Shape, Static, size
+from deltarule.layers.tanh import Tanh
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """The body's output plus its input, so that δ reaches the layers below undiminished.
+
+    Args:
+        body: F.
+        shortcut: P. By default the identity where F keeps the shape, and where it changes the number of
+            features a projection without bias, `Dense(o, bias=False)`, as option B of He et al.
+
+    Raises:
+        ShapeError: body and shortcut differ in shape, and no projection of features can mend it.
+
+    >>> Residual(Chain(Dense(8), Tanh(), Dense(5))).shape((32, 5))
+    (32, 5)
+    """
+
+    body: Layer
+    shortcut: Layer | None = None
+
+    equations = Equations(
+        forward=(r"Y = F(X) + P(X)",),
+        backward=(
+            r"dX = \left(\partial F / \partial X\right)^\top dY + \left(\partial P / \partial X\right)^\top dY",
+        ),
+        source="He, Zhang, Ren and Sun 2016",
+    )
+
+    def paths(self, x: Shape) -> tuple[Layer, Layer]:
+        """The body, and the shortcut that goes with it for inputs of shape x."""
+        try:
+            y = self.body.shape(x)
+        except ShapeError as error:
+            raise error.inside(0) from None
+        shortcut = self.shortcut
+        if shortcut is None:
+            shortcut = Identity() if y == tuple(x) else Dense(y[-1], bias=False)
+        try:
+            past = shortcut.shape(x)
+        except ShapeError as error:
+            raise error.inside(1) from None
+        if past != y:
+            raise ShapeError(
+                f"Residual: expected body and shortcut of the same shape, got {y} from the body and {past} "
+                "from the shortcut; give a shortcut that leads to the body's shape"
+            )
+        return self.body, shortcut
+
+    def shape(self, x):
+        return self.paths(x)[0].shape(x)
+
+    def init(self, rng, x):
+        return tuple(f.init(r, x) for f, r in zip(self.paths(x), rng.spawn(2), strict=True))
+
+    def memory(self, x):
+        return tuple(path.memory(x) for path in self.paths(x))
+
+    def forward(self, params, x, context):
+        body, shortcut = self.paths(x.shape)
+        f, kept = body.forward(params[0], x, context.at(0))
+        p, kept_past = shortcut.forward(params[1], x, context.at(1))
+        return f + p, (kept, kept_past, Static(x.shape))
+
+    def backward(self, params, saved, dy):
+        kept, kept_past, x = saved
+        body, shortcut = self.paths(x.shape)
+        df, dparams = body.backward(params[0], kept, dy)
+        dp, dparams_past = shortcut.backward(params[1], kept_past, dy)
+        return df + dp, (dparams, dparams_past)
+
+    def remember(self, memory, saved):
+        kept, kept_past, x = saved
+        body, shortcut = self.paths(x.shape)
+        return body.remember(memory[0], kept), shortcut.remember(memory[1], kept_past)
+
+    def predict(self, params, x, memory):
+        body, shortcut = self.paths(x.shape)
+        return body.predict(params[0], x, memory[0]) + shortcut.predict(params[1], x, memory[1])
+
+    def cost(self, x):
+        y = size(self.shape(x))
+        return beside([path.cost(x) for path in self.paths(x)], [y, y], size(x), join=y)
+
+    @classmethod
+    def examples(cls):
+        yield cls(Chain(Dense(4), Tanh(), Dense(5))), (7, 5)
+        yield cls(Chain(Dense(4), Tanh())), (7, 5)
+        yield cls(Tanh(), shortcut=Dense(5)), (7, 5)
+
+
+def beside(costs: list[Cost], outputs: list, inputs, join) -> Cost:
+    """The cost of paths side by side from one input: `outputs` and `inputs` numbers, `join` FLOPs to unite."""
+    sums = (len(costs) - 1) * inputs  # dx is the sum over the paths
+    return Cost(
+        forward=sum(cost.forward for cost in costs) + join,
+        backward=sum(cost.backward for cost in costs) + sums,
+        input_gradient=sum(cost.input_gradient for cost in costs) + sums,
+        parameters=sum(cost.parameters for cost in costs),
+        keeps_x=any(cost.keeps_x or (cost.alias and cost.keeps_y) for cost in costs),
+        saved=sum(
+            c.saved + (y if c.keeps_y and not c.alias else 0) for c, y in zip(costs, outputs, strict=True)
+        ),
+    )

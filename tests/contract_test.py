@@ -1,0 +1,175 @@
+"""The battery: the laws of DESIGN's contract, over every layer and option that is found in `layers/`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from deltarule import layers
+from deltarule.inspect.count import count_flops
+from deltarule.layers.layer import Context, Layer
+
+LAYERS = [kind for kind in vars(layers).values() if isinstance(kind, type) and issubclass(kind, Layer)]
+EXAMPLES = [example for kind in LAYERS for example in kind.examples()]
+every_example = pytest.mark.parametrize(("layer", "shape"), EXAMPLES, ids=lambda value: str(value))
+
+
+@pytest.fixture(autouse=True)
+def in_float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def case(layer: Layer, shape, seed=0):
+    """Parameters, input, context and a random cotangent in float64; inputs lie off the kink at zero."""
+    rng = np.random.default_rng(seed)
+    params = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), layer.init(rng, shape))
+    if isinstance(layer, layers.Embedding):
+        x = jnp.asarray(rng.integers(0, layer.levels, shape), jnp.float64)
+    else:
+        x = jnp.asarray(rng.uniform(0.2, 1.5, shape) * rng.choice([-1, 1], shape))
+    context = Context(jax.random.key(seed), layer.memory(shape))
+    dy = jnp.asarray(rng.normal(size=layer.shape(shape)))
+    return params, x, context, dy
+
+
+def relative(got, expected):
+    scale = max((float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected)), default=0.0)
+    difference = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), got, expected)
+    return max(jax.tree.leaves(difference), default=0.0) / max(scale, 1e-12)
+
+
+def test_every_layer_file_is_found():
+    assert len(LAYERS) >= 21
+    assert {kind.__name__ for kind in LAYERS} == {type(layer).__name__ for layer, _ in EXAMPLES}
+
+
+@every_example
+def test_shape_is_the_shape_of_forward(layer, shape):
+    params, x, context, _ = case(layer, shape)
+    assert layer.forward(params, x, context)[0].shape == layer.shape(shape)
+
+
+@every_example
+def test_backward_is_the_derivative_by_autodiff(layer, shape):
+    params, x, context, dy = case(layer, shape)
+    _, saved = layer.forward(params, x, context)
+    expected_params, expected_x = jax.vjp(lambda p, x: layer.forward(p, x, context)[0], params, x)[1](dy)
+    dx, dparams = layer.backward(params, saved, dy)
+    assert relative(dx, expected_x) <= 1e-10
+    assert relative(dparams, expected_params) <= 1e-10
+
+
+@every_example
+def test_backward_is_the_derivative_by_central_differences(layer, shape):
+    params, x, context, dy = case(layer, shape, seed=1)
+    if isinstance(layer, layers.Embedding):
+        moving, at = params, lambda p: layer.forward(p, x, context)[0]
+    else:
+        moving, at = (params, x), lambda px: layer.forward(*px, context)[0]
+    _, saved = layer.forward(params, x, context)
+    dx, dparams = layer.backward(params, saved, dy)
+    gradient = dparams if isinstance(layer, layers.Embedding) else (dparams, dx)
+    rng, h = np.random.default_rng(2), 1e-5
+    for _ in range(3):
+        direction = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), moving)
+        ahead, behind = (jax.tree.map(lambda a, d, s=s: a + s * h * d, moving, direction) for s in (1, -1))
+        difference = jnp.vdot(at(ahead) - at(behind), dy) / (2 * h)
+        slope = sum(map(jnp.vdot, jax.tree.leaves(gradient), jax.tree.leaves(direction)))
+        scale = sum(
+            float(jnp.abs(g * d).sum())
+            for g, d in zip(*map(jax.tree.leaves, (gradient, direction)), strict=True)
+        )
+        assert abs(difference - slope) <= 1e-7 * max(scale, 1e-3)
+
+
+@every_example
+def test_halves_of_a_batch_make_the_whole(layer, shape):
+    params, x, context, _ = case(layer, shape)
+    half = shape[0] // 2
+    y = layer.forward(params, x, context)[0]
+    halves = [layer.forward(params, part, context)[0] for part in (x[:half], x[half:])]
+    np.testing.assert_allclose(jnp.concatenate(halves), y, rtol=1e-12, atol=1e-14)
+
+
+@every_example
+def test_predict_is_forward_without_its_saved_part(layer, shape):
+    params, x, context, _ = case(layer, shape)
+    y = layer.forward(params, x, context)[0]
+    np.testing.assert_array_equal(layer.predict(params, x, context.memory), y)
+
+
+@every_example
+def test_cost_is_what_a_count_over_the_traced_program_finds(layer, shape):
+    params, x, context, dy = case(layer, shape)
+    cost = layer.cost(shape)
+    _, saved = layer.forward(params, x, context)
+    assert cost.forward == count_flops(lambda p, x: layer.forward(p, x, context)[0], params, x)
+    assert cost.backward == count_flops(layer.backward, params, saved, dy)
+    assert cost.parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert cost.input_gradient <= cost.backward
+    if not cost.parameters:
+        assert cost.input_gradient == cost.backward
+
+
+def resolve(jaxpr):
+    """For each variable of a jaxpr the variable whose memory it is, seen through reshapes."""
+    origin = {}
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "reshape":
+            origin[equation.outvars[0]] = origin.get(equation.invars[0], equation.invars[0])
+    return lambda v: origin.get(v, v)
+
+
+@every_example
+def test_saved_numbers_are_what_backward_keeps_alive(layer, shape):
+    params, x, context, _ = case(layer, shape)
+    jaxpr = jax.make_jaxpr(lambda p, x: layer.forward(p, x, context))(params, x).jaxpr
+    root = resolve(jaxpr)
+    parameters = set(jaxpr.invars[: len(jax.tree.leaves(params))])
+    kept = {root(v) for v in jaxpr.outvars[1:]} - parameters
+    cost = layer.cost(shape)
+    y = layer.shape(shape)
+    expected = cost.saved + cost.keeps_x * x.size + cost.keeps_y * int(np.prod(y))
+    assert expected == sum(v.aval.size for v in kept)
+
+
+@every_example
+def test_mapped_over_models_equals_a_loop_over_models(layer, shape):
+    cases = [case(layer, shape, seed) for seed in range(3)]
+    params, x, dy = (jax.tree.map(lambda *a: jnp.stack(a), *(c[i] for c in cases)) for i in (0, 1, 3))
+    context = cases[0][2]
+
+    def both(params, x, dy):
+        y, saved = layer.forward(params, x, context)
+        return y, layer.backward(params, saved, dy)
+
+    mapped = jax.vmap(both)(params, x, dy)
+    for index, (p, x_m, _, dy_m) in enumerate(cases):
+        assert relative(jax.tree.map(lambda a, m=index: a[m], mapped), both(p, x_m, dy_m)) <= 1e-12
+
+
+@every_example
+def test_compiled_equals_uncompiled(layer, shape):
+    params, x, context, dy = case(layer, shape)
+
+    def both(params, x, dy):
+        y, saved = layer.forward(params, x, context)
+        return y, layer.backward(params, saved, dy)
+
+    assert relative(jax.jit(both)(params, x, dy), both(params, x, dy)) <= 1e-12
+
+
+@every_example
+def test_cost_runs_on_symbols(layer, shape):
+    sympy = pytest.importorskip("sympy")
+    n = sympy.Symbol("n", positive=True, integer=True)
+    symbolic, exact = layer.cost((n, *shape[1:])), layer.cost(shape)
+    for name in ("forward", "backward", "parameters", "saved"):
+        assert sympy.sympify(getattr(symbolic, name)).subs(n, shape[0]) == getattr(exact, name)
+
+
+@every_example
+def test_equations_are_stated(layer, shape):
+    assert layer.equations.forward
+    assert layer.equations.backward
