@@ -77,8 +77,7 @@ def test_backward_is_the_derivative_by_central_differences(layer, shape):
         difference = jnp.vdot(at(ahead) - at(behind), dy) / (2 * h)
         slope = sum(map(jnp.vdot, jax.tree.leaves(gradient), jax.tree.leaves(direction)))
         scale = sum(
-            float(jnp.abs(g * d).sum())
-            for g, d in zip(*map(jax.tree.leaves, (gradient, direction)), strict=True)
+            float(jnp.abs(g * d).sum()) for g, d in zip(*map(jax.tree.leaves, (gradient, direction)), strict=True)
         )
         assert abs(difference - slope) <= 1e-7 * max(scale, 1e-3)
 

@@ -78,9 +78,7 @@ class Branch(Layer):
         return dx, tuple(dparams)
 
     def remember(self, memory, saved):
-        return tuple(
-            f.remember(m, kept) for f, m, (kept, _) in zip(self.branches, memory, saved, strict=True)
-        )
+        return tuple(f.remember(m, kept) for f, m, (kept, _) in zip(self.branches, memory, saved, strict=True))
 
     def predict(self, params, x, memory):
         ys = [branch.predict(p, x, m) for branch, p, m in zip(self.branches, params, memory, strict=True)]

@@ -29,9 +29,7 @@ class Columns(Layer):
 
     def shape(self, x):
         if not 0 <= self.start < self.stop <= x[-1]:
-            raise ShapeError(
-                f"Columns({self.start}, {self.stop}): expected at least {self.stop} columns, got {x}"
-            )
+            raise ShapeError(f"Columns({self.start}, {self.stop}): expected at least {self.stop} columns, got {x}")
         return (*x[:-1], self.stop - self.start)
 
     def forward(self, params, x, context):

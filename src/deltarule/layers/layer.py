@@ -5,8 +5,10 @@ statistics, a recurrent state) likewise, and every method is a pure function of 
 holds one entry per layer in a tuple, in the layers' order.
 """
 
+import copy
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -147,3 +149,17 @@ class Elementwise(Layer):
 def size(shape: Shape) -> Any:
     """How many numbers an array of this shape holds."""
     return math.prod(shape)
+
+
+def map_layers(change: Callable[[Layer], Layer], layer: Layer) -> Layer:
+    """The same network with every innermost layer replaced by `change(layer)`."""
+    result = copy.copy(layer)
+    inner = False
+    for field in dataclasses.fields(layer):  # type: ignore[arg-type]  # every layer is a dataclass
+        value = getattr(layer, field.name)
+        if isinstance(value, Layer):
+            inner, value = True, map_layers(change, value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Layer):
+            inner, value = True, tuple(map_layers(change, each) for each in value)
+        object.__setattr__(result, field.name, value)
+    return result if inner else change(layer)

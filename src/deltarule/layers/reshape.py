@@ -34,9 +34,7 @@ class Reshape(Layer):
         given = math.prod(n for n in self.sizes if n != -1)
         numbers = size(x[1:])
         if numbers % given or (-1 not in self.sizes and numbers != given):
-            raise ShapeError(
-                f"Reshape{self.sizes}: expected {given} numbers an example, got {numbers}, from {x}"
-            )
+            raise ShapeError(f"Reshape{self.sizes}: expected {given} numbers an example, got {numbers}, from {x}")
         return (x[0], *(numbers // given if n == -1 else n for n in self.sizes))
 
     def forward(self, params, x, context):

@@ -108,7 +108,5 @@ def beside(costs: list[Cost], outputs: list, inputs, join) -> Cost:
         input_gradient=sum(cost.input_gradient for cost in costs) + sums,
         parameters=sum(cost.parameters for cost in costs),
         keeps_x=any(cost.keeps_x or (cost.alias and cost.keeps_y) for cost in costs),
-        saved=sum(
-            c.saved + (y if c.keeps_y and not c.alias else 0) for c, y in zip(costs, outputs, strict=True)
-        ),
+        saved=sum(c.saved + (y if c.keeps_y and not c.alias else 0) for c, y in zip(costs, outputs, strict=True)),
     )

@@ -1,0 +1,85 @@
+"""The contract of a loss: its value and its δ together, and what the network's output means."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deltarule.errors import DataError, ShapeError
+from deltarule.layers.layer import Equations, Shape
+
+
+class Loss:
+    """Σ_n w_n ℓ(y_n, target_n), and its derivative dy with respect to the network's output y.
+
+    The weights w (n,) carry the mean: 1/M each for a minibatch of M, so that the loss of a batch is the plain
+    sum over its parts, be they micro-batches or devices.
+    """
+
+    equations: ClassVar[Equations]
+    task: ClassVar[str] = "regression"
+    metric_name: ClassVar[str] = "r2"
+
+    def __call__(self, y: jax.Array, target: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(value, dy) for outputs y (n, ...), targets as `prepare` leaves them, and weights (n,)."""
+        raise NotImplementedError
+
+    def total(self, target: jax.Array, weight: jax.Array) -> jax.Array:
+        """What the weights of a batch are divided by: their sum."""
+        return weight.sum()
+
+    def prepare(self, target: Any, y: Shape) -> np.ndarray:
+        """The user's target as an array that fits outputs of shape y; raises ShapeError or DataError."""
+        return numbers_like(target, y, type(self).__name__)
+
+    def predict(self, y: jax.Array) -> jax.Array:
+        """What a user wants to see of the output y."""
+        return y
+
+    def metric(self, y: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+        """How good the outputs are, as `metric_name` says: R², 1 at best, 0 for predicting the mean."""
+        return r_squared(y, target, weight)
+
+
+def per_example(weight: jax.Array, y: jax.Array) -> jax.Array:
+    """The weights (n,) in a shape that multiplies y (n, ...), shared among an example's outputs."""
+    outputs = y.size // y.shape[0]
+    return (weight / outputs).reshape(-1, *[1] * (y.ndim - 1))
+
+
+def r_squared(y: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """1 − Σ w (y − target)² / Σ w (target − mean)², the mean over outputs."""
+    w = (weight / weight.sum()).reshape(-1, *[1] * (y.ndim - 1))
+    mean = (w * target).sum(0)
+    missed = (w * (y - target) ** 2).sum(0)
+    spread = (w * (target - mean) ** 2).sum(0)
+    return (1 - missed / jnp.maximum(spread, jnp.finfo(y.dtype).tiny)).mean()
+
+
+def numbers_like(target: Any, y: Shape, loss: str) -> np.ndarray:
+    """A float32 target of shape y, where (n,) stands for (n, 1)."""
+    array = np.asarray(target)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{loss}: expected targets that are numbers, got {array.dtype}; encode classes as numbers")
+    array = array.astype(np.float32)
+    if array.shape == y[:1] and y[1:] == (1,):
+        array = array.reshape(y)
+    if array.shape != tuple(y):
+        raise ShapeError(
+            f"{loss}: expected targets of the network's output shape {tuple(y)}, got {array.shape}; "
+            f"end the network in Dense({array.shape[-1] if array.ndim > 1 else 1}) or reshape the targets"
+        )
+    refuse_non_finite(array, loss)
+    return array
+
+
+def refuse_non_finite(array: np.ndarray, loss: str) -> None:
+    """Raises DataError where a target is NaN or infinite, saying how many and where first."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise DataError(
+            f"{loss}: expected finite targets, got {int(bad.sum())} NaN or infinite, the first at {first}; "
+            "remove those examples or fill them in"
+        )

@@ -1,0 +1,249 @@
+"""Model: what a person holds. NumPy in, NumPy out; everything between is compiled."""
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from deltarule import __version__
+from deltarule.cache import use_compilation_cache
+from deltarule.data.arrays import as_features, as_weights, check_same_length, split
+from deltarule.description import from_json, to_json
+from deltarule.errors import DataError, FileError, SettingError, ShapeError
+from deltarule.layers.layer import Layer, Shape, size
+from deltarule.losses.l2 import L2
+from deltarule.losses.loss import Loss
+from deltarule.model_file import read_model, write_model
+from deltarule.optimizers.optimizer import Optimizer
+from deltarule.optimizers.rmsprop import RMSProp
+from deltarule.training import evaluate
+from deltarule.training.run import Diverged, History, Settings, run
+from deltarule.training.step import Batch, State, Step
+
+Validation = float | tuple[ArrayLike, ArrayLike] | None
+
+
+class Model:
+    """A network with its loss, its optimizer and, once it has seen data, its parameters.
+
+    Args:
+        net: a layer, most often a Chain.
+        loss: the value to make small, and its δ.
+        optimizer: how parameters move.
+        l2: λ of the penalty λ |θ|², on weights only; or an L2 that says on which.
+        clip_norm: the largest global norm of a gradient, or None.
+        seed: all randomness follows from it: initial weights, order of examples, dropout.
+
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 64).reshape(64, 1)
+    >>> model = dr.Model(dr.Dense(1), loss=dr.SquaredError(), optimizer=dr.SGD(0.2))
+    >>> history = model.fit(x, 3 * x + 1, epochs=50, batch_size=16)
+    >>> model.predict([[0.5]]).round(2).tolist()
+    [[2.5]]
+    """
+
+    def __init__(
+        self,
+        net: Layer,
+        loss: Loss,
+        optimizer: Optimizer | None = None,
+        *,
+        l2: float | L2 = 0.0,
+        clip_norm: float | None = None,
+        seed: int = 0,
+    ):
+        for value, kind, name in ((net, Layer, "net"), (loss, Loss, "loss")):
+            if not isinstance(value, kind):
+                raise SettingError(f"Model: {name} must be a {kind.__name__}, such as an instance, got {value!r}")
+        if not isinstance(optimizer, Optimizer | None):
+            raise SettingError(f"Model: optimizer must be an Optimizer, such as RMSProp(1e-3), got {optimizer!r}")
+        if clip_norm is not None and clip_norm <= 0:
+            raise SettingError(f"Model: clip_norm must be positive, got {clip_norm}")
+        penalty = l2 if isinstance(l2, L2) else L2(l2)
+        self.net, self.loss, self.seed = net, loss, int(seed)
+        self.optimizer = optimizer if optimizer is not None else RMSProp()
+        self.l2 = penalty if penalty.strength else None
+        self.clip_norm = clip_norm
+        self.input_shape: Shape | None = None  # of one example
+        self.state: State | None = None
+        self.history = History()
+        self.notes: dict[str, Any] = {}  # JSON-able, kept in the file: preprocessing, class names
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 20,
+        batch_size: int = 64,
+        validation: Validation = None,
+        sample_weight: ArrayLike | None = None,
+        micro_batches: int = 1,
+        **settings: Any,
+    ) -> History:
+        """Trains on x (n, ...) and y, from where the parameters are; returns the history of the run.
+
+        Args:
+            epochs: passes over the data.
+            batch_size: examples a step; the last one of an epoch may be smaller and counts exactly.
+            validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y).
+            sample_weight: (n,), how much each example counts.
+            micro_batches: in how many parts a batch passes through the network; saves memory.
+            settings: order, patience, restore_best, callbacks, progress, as `training.run.Settings` states.
+
+        Raises:
+            ShapeError, DataError: x, y or the weights do not fit, or hold NaN or infinity.
+            SettingError: a setting that cannot be.
+            DivergedError: the loss was lost; the model keeps its last good parameters.
+        """
+        chosen = run_settings(epochs=epochs, batch_size=batch_size, **settings)
+        data = self.batch(x, y, sample_weight)
+        held_out = None
+        if isinstance(validation, int | float):
+            strata = np.asarray(y) if np.asarray(y).ndim == 1 and self.loss.task == "classification" else None
+            kept, held = split(len(data.x), validation, self.seed, strata)
+            held_out, data = (Batch(*(a[rows] for a in data)) for rows in (held, kept))
+        elif validation is not None:
+            held_out = self.batch(*validation)
+        if chosen.batch_size > len(data.x):
+            raise SettingError(
+                f"fit: batch_size {chosen.batch_size} is larger than the {len(data.x)} training examples; "
+                f"choose batch_size={min(64, len(data.x))}"
+            )
+        if not 1 <= micro_batches <= chosen.batch_size:
+            raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches}")
+        step = Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, micro_batches)
+        state = self.built(data.x.shape, step)
+        try:
+            self.state, self.history = run(step, state, *jax.device_put((data, held_out)), chosen)
+        except Diverged as lost:
+            self.state, self.history = lost.state, lost.history
+            raise
+        return self.history
+
+    def predict(self, x: ArrayLike) -> np.ndarray:
+        """Predictions for x (n, ...): values of a regression, probabilities of a classifier.
+
+        Raises:
+            ShapeError, DataError: x is not of the shape that was trained on, or not finite.
+            SettingError: the model has not been trained.
+        """
+        state, features = self.trained(), self.features(x)
+        return evaluate.predict(self.net, self.loss, state.params, state.memory, features)
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """The loss and the loss's metric (accuracy, or R²) on x and y; raises as `fit` does."""
+        state, data = self.trained(), self.batch(x, y, sample_weight)
+        program = evaluate.evaluation_program(self.net, self.loss)
+        loss, metric = jax.device_get(program(state.params, state.memory, data))
+        return {"loss": float(loss), self.loss.metric_name: float(metric)}
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.trained().params))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the model as one safetensors file, whole or not at all; raises FileError."""
+        state = self.trained()
+        leaves = jax.tree_util.tree_flatten_with_path({"params": state.params, "memory": state.memory})[0]
+        arrays = {array_name(key): np.asarray(leaf) for key, leaf in leaves}
+        header = {
+            "net": to_json(self.net),
+            "loss": to_json(self.loss),
+            "optimizer": to_json(self.optimizer),
+            "l2": to_json(self.l2),
+            "clip_norm": self.clip_norm,
+            "seed": self.seed,
+            "input_shape": self.input_shape,
+            "history": {"rows": self.history.rows, "best": self.history.best_epoch, "ended": self.history.ended},
+            "notes": self.notes,
+            "versions": {"deltarule": __version__, "jax": jax.__version__, "numpy": np.__version__},
+        }
+        write_model(path, arrays, header)
+
+    def features(self, x: ArrayLike) -> np.ndarray:
+        """x as float32, of the shape that was trained on."""
+        features = as_features(x)
+        if self.input_shape is not None and features.shape[1:] != self.input_shape:
+            raise ShapeError(
+                f"x: expected examples of shape (n, {', '.join(map(str, self.input_shape))}), as the model was "
+                f"trained on, got {features.shape}"
+            )
+        return features
+
+    def batch(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Batch:
+        """x, y and weights, checked against the network and its loss."""
+        features = self.features(x)
+        check_same_length(features, np.asarray(y))
+        target = self.loss.prepare(y, self.net.shape(features.shape))
+        n = len(features)
+        weights = np.ones(n, np.float32) if weight is None else as_weights(weight, n)
+        return Batch(features, target, weights)  # type: ignore[arg-type]
+
+    def built(self, x: Shape, step: Step) -> State:
+        """The state to train from: a fresh one at first, then the one that is there."""
+        use_compilation_cache()
+        if self.state is None:
+            self.input_shape = tuple(x[1:])
+            self.state = step.init(x, self.seed)
+        fresh = step.hyperparameters()
+        return jax.device_put(self.state._replace(numbers=fresh))
+
+    def trained(self) -> State:
+        """The state, if there is one."""
+        if self.state is None:
+            raise SettingError("the model has not been trained: call fit first, or load a saved model")
+        use_compilation_cache()
+        return self.state
+
+    def __repr__(self) -> str:
+        return f"Model({self.net}, loss={self.loss}, optimizer={self.optimizer}, seed={self.seed})"
+
+
+def load(path: str | os.PathLike, own: dict[str, type] | None = None) -> Model:
+    """The model in a file that `Model.save` wrote; its predictions are bit-equal to those before.
+
+    Args:
+        own: your own layers or losses by class name, if the model uses any.
+
+    Raises:
+        FileError: no such file, or one that is truncated, altered, foreign or of unknown classes.
+    """
+    arrays, header = read_model(path)
+    try:
+        net, loss, optimizer, l2 = (from_json(header[name], own) for name in ("net", "loss", "optimizer", "l2"))
+        model = Model(net, loss, optimizer, l2=l2 or 0.0, clip_norm=header["clip_norm"], seed=header["seed"])
+        model.input_shape = tuple(header["input_shape"])
+        model.notes, history = header["notes"], header["history"]
+        model.history = History(history["rows"], history["best"], history["ended"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileError(f"{path}: its header is not complete ({type(error).__name__}: {error})") from None
+    step = Step(model.net, model.loss, model.optimizer, model.l2, model.clip_norm)
+    fresh = step.init((1, *model.input_shape), model.seed)
+    leaves, structure = jax.tree_util.tree_flatten_with_path({"params": fresh.params, "memory": fresh.memory})
+    expected = {array_name(key): np.shape(leaf) for key, leaf in leaves}
+    got = {name: array.shape for name, array in arrays.items()}
+    if got != expected:
+        raise FileError(f"{path}: expected arrays {expected} for its network, got {got}")
+    tree = jax.tree.unflatten(structure, [arrays[array_name(key)] for key, _ in leaves])
+    model.state = jax.device_put(fresh._replace(params=tree["params"], memory=tree["memory"]))
+    return model
+
+
+def array_name(path: Any) -> str:
+    """A parameter's name in a file, such as params.0.W."""
+    return ".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path)
+
+
+def run_settings(**settings: Any) -> Settings:
+    """The settings of a run; an unknown name is an error that lists the names that are known."""
+    unknown = set(settings) - set(Settings.__dataclass_fields__)
+    if unknown:
+        raise SettingError(
+            f"fit: unknown setting {', '.join(sorted(unknown))}; expected some of "
+            f"{', '.join(Settings.__dataclass_fields__)}"
+        )
+    return Settings(**settings)

@@ -1,0 +1,64 @@
+"""A model as one safetensors file: its arrays, and a JSON header with everything else. No pickle anywhere."""
+
+import hashlib
+import json
+import os
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save
+
+from deltarule.errors import FileError
+from deltarule.files import write_whole
+
+FORMAT = "deltarule 1"
+
+
+def write_model(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+    """Writes arrays by name and a JSON-able header, whole or not at all; raises FileError."""
+    text = json.dumps({**header, "format": FORMAT, "sha256": digest(arrays, header)})
+    write_whole(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"deltarule": text}))
+
+
+def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, header) of a model file.
+
+    Raises:
+        FileError: no such file, not a safetensors file or a truncated one, one that another program wrote, one
+            of a newer format, or one whose content was altered.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileError(f"{path}: no such file")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+        raise FileError(
+            f"{path}: not a whole safetensors file ({error}); it was truncated or is of another kind"
+        ) from None
+    if "deltarule" not in metadata:
+        raise FileError(
+            f"{path}: a safetensors file, but not one of Deltarule's: its header has no 'deltarule' entry"
+        )
+    try:
+        header = json.loads(metadata["deltarule"])
+        written, expected = header.pop("format"), header.pop("sha256")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise FileError(f"{path}: its header was altered ({type(error).__name__}: {error})") from None
+    if written != FORMAT:
+        raise FileError(f"{path}: expected the format {FORMAT!r}, got {written!r}; a newer Deltarule may read it")
+    if digest(arrays, header) != expected:
+        raise FileError(f"{path}: its content was altered after it was written (the checksum does not agree)")
+    return arrays, header
+
+
+def digest(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:
+    """SHA-256 over the header and every array with its name, type and shape."""
+    sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,6 @@
+"""The optimizers, one a file."""
+
+from deltarule.optimizers.adagrad import AdaGrad
+from deltarule.optimizers.adam import Adam, AdamW
+from deltarule.optimizers.rmsprop import RMSProp
+from deltarule.optimizers.sgd import SGD

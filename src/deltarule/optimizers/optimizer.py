@@ -1,0 +1,49 @@
+"""The contract of an optimizer: two pure functions, and numbers that may differ from model to model."""
+
+from typing import Any, ClassVar
+
+import jax
+
+from deltarule.layers.layer import Params
+from deltarule.schedules import Constant, Schedule, numbers
+
+Rates = dict[str, Any]
+Slots = Any  # what the optimizer keeps for each parameter
+
+
+class Optimizer:
+    """A rule that moves parameters against their gradient; nothing else moves them.
+
+    `learning_rate` is a number or a Schedule. `flops` is the exact cost of an update, per parameter.
+    """
+
+    learning_rate: float | Schedule
+    flops: ClassVar[int]
+
+    def schedule(self) -> Schedule:
+        """The learning rate as a schedule."""
+        rate = self.learning_rate
+        return rate if isinstance(rate, Schedule) else Constant(rate)
+
+    def numbers(self) -> dict[str, Any]:
+        """Every number of this optimizer, as floats that the training state holds as arrays."""
+        return {**numbers(self), "learning_rate": numbers(self.schedule())}
+
+    def rates(self, n: dict[str, Any], k: jax.Array) -> Rates:
+        """The numbers as they are at step k."""
+        return {**n, "learning_rate": self.schedule().at(k, n["learning_rate"]), "k": k}
+
+    def init(self, params: Params) -> Slots:
+        """What is kept beside the parameters at the start."""
+        raise NotImplementedError
+
+    def update(self, dparams: Params, slots: Slots, params: Params, rates: Rates) -> tuple[Params, Slots]:
+        """(params, slots) after a step along `dparams`."""
+        raise NotImplementedError
+
+
+def split(pairs: Any, like: Any, parts: int = 2) -> tuple[Any, ...]:
+    """A tree of tuples as a tuple of trees, the trees shaped as `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    columns = zip(*structure.flatten_up_to(pairs), strict=True) if leaves else [()] * parts
+    return tuple(structure.unflatten(column) for column in columns)

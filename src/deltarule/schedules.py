@@ -1,0 +1,230 @@
+"""Learning rates α_k as functions of the step number k = 0, 1, 2, ...
+
+Stochastic gradient descent converges where Σ α_k = ∞ and Σ α_k² < ∞ (Robbins and Monro 1951): far enough to
+reach any point, and with noise that dies out. Every schedule says whether it meets both.
+
+The numbers of a schedule are arrays in the training state, so they vary over models without recompiling.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from deltarule.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a schedule meets the Robbins-Monro conditions, and why."""
+
+    sum_diverges: bool
+    squares_converge: bool
+    reason: str
+
+    @property
+    def meets_both(self) -> bool:
+        return self.sum_diverges and self.squares_converge
+
+
+def numbers(settings: Any) -> dict[str, Any]:
+    """The numbers of a dataclass, schedules inside it included, as a tree of floats."""
+    tree = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Schedule):
+            tree[field.name] = numbers(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            tree[field.name] = float(value)
+    return tree
+
+
+class Schedule:
+    """A learning rate for every step; `schedule(k)` is the rate of step k."""
+
+    def at(self, k, n: dict[str, Any]):
+        """The rate of step k, the schedule's numbers being n."""
+        raise NotImplementedError
+
+    def __call__(self, k):
+        return self.at(k, numbers(self))
+
+    def robbins_monro(self) -> Verdict:
+        """Whether Σ α_k = ∞ and Σ α_k² < ∞, with the reason."""
+        raise NotImplementedError
+
+
+def positive(kind: str, **values: float) -> None:
+    """Raises SettingError for the first value that is not a positive number."""
+    for name, value in values.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise SettingError(f"{kind}: {name} must be a positive number, got {value}")
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """α_k = rate.
+
+    >>> Constant(0.1).robbins_monro().meets_both
+    False
+    """
+
+    rate: float
+
+    def __post_init__(self):
+        if not (self.rate >= 0 and math.isfinite(self.rate)):
+            raise SettingError(f"learning rate: expected a number of at least 0, got {self.rate}")
+
+    def at(self, k, n):
+        return n["rate"]
+
+    def robbins_monro(self):
+        return Verdict(
+            self.rate > 0, self.rate == 0, "Σ α² grows without bound: the noise of the steps never dies out"
+        )
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """α_k = C_0 / (C_1 + k), the classical choice.
+
+    >>> InverseTime(1.0, 10.0)(0)
+    0.1
+    >>> InverseTime(1.0, 10.0).robbins_monro().meets_both
+    True
+    """
+
+    C_0: float
+    C_1: float
+
+    def __post_init__(self):
+        positive("InverseTime", C_0=self.C_0, C_1=self.C_1)
+
+    def at(self, k, n):
+        return n["C_0"] / (n["C_1"] + k)
+
+    def robbins_monro(self):
+        return Verdict(True, True, "Σ 1/k diverges like log k, and Σ 1/k² converges")
+
+
+@dataclass(frozen=True)
+class Power(Schedule):
+    """α_k = rate · (k + 1)^−p.
+
+    >>> [Power(1.0, p).robbins_monro().meets_both for p in (0.5, 0.75, 1.0, 1.5)]
+    [False, True, True, False]
+    """
+
+    rate: float
+    p: float
+
+    def __post_init__(self):
+        positive("Power", rate=self.rate, p=self.p)
+
+    def at(self, k, n):
+        return n["rate"] * (k + 1.0) ** -n["p"]
+
+    def robbins_monro(self):
+        far, calm = self.p <= 1, self.p > 0.5
+        return Verdict(far, calm, f"Σ k^-p diverges for p ≤ 1, and Σ k^-2p converges for p > ½; here p = {self.p}")
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """α_k = rate · factor^⌊k / every⌋.
+
+    >>> Step(1.0, every=100, factor=0.5)(250)
+    0.25
+    """
+
+    rate: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self):
+        positive("Step", rate=self.rate, every=self.every, factor=self.factor)
+
+    def at(self, k, n):
+        return n["rate"] * n["factor"] ** (k // n["every"])
+
+    def robbins_monro(self):
+        return geometric(self.factor)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """α_k = rate · factor^k.
+
+    >>> Exponential(1.0, factor=0.5)(3)
+    0.125
+    """
+
+    rate: float
+    factor: float
+
+    def __post_init__(self):
+        positive("Exponential", rate=self.rate, factor=self.factor)
+
+    def at(self, k, n):
+        return n["rate"] * n["factor"] ** (k * 1.0)
+
+    def robbins_monro(self):
+        return geometric(self.factor)
+
+
+def geometric(factor: float) -> Verdict:
+    """The verdict on a rate that shrinks by a factor again and again."""
+    if factor < 1:
+        return Verdict(False, True, "a geometric series has a finite sum: descent stops short of far minima")
+    return Verdict(True, False, "a rate that does not shrink keeps its noise")
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """α_k = final + ½ (rate − final)(1 + cos(π k / steps)), and `final` after that (Loshchilov and Hutter 2017).
+
+    >>> Cosine(1.0, steps=100)(0), Cosine(1.0, steps=100, final=0.1)(1000)
+    (Array(1., dtype=float32, weak_type=True), Array(0.1, dtype=float32, weak_type=True))
+    """
+
+    rate: float
+    steps: int
+    final: float = 0.0
+
+    def __post_init__(self):
+        positive("Cosine", rate=self.rate, steps=self.steps)
+
+    def at(self, k, n):
+        passed = jnp.minimum(k / n["steps"], 1.0)
+        return n["final"] + 0.5 * (n["rate"] - n["final"]) * (1 + jnp.cos(jnp.pi * passed))
+
+    def robbins_monro(self):
+        if self.final > 0:
+            return Verdict(True, False, "the rate stays at its final value, whose noise never dies out")
+        return Verdict(False, True, f"the rate is 0 after {self.steps} steps: both sums are finite")
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """A schedule whose first `steps` rates rise linearly to it: α_k · min(1, (k + 1) / steps).
+
+    >>> WarmUp(Constant(1.0), steps=4)(1)
+    Array(0.5, dtype=float32, weak_type=True)
+    """
+
+    schedule: Schedule
+    steps: int
+
+    def __post_init__(self):
+        positive("WarmUp", steps=self.steps)
+
+    def at(self, k, n):
+        return self.schedule.at(k, n["schedule"]) * jnp.minimum((k + 1) / n["steps"], 1.0)
+
+    def robbins_monro(self):
+        verdict = self.schedule.robbins_monro()
+        return dataclasses.replace(
+            verdict, reason=f"finitely many first steps change neither sum; {verdict.reason}"
+        )

@@ -1,0 +1,110 @@
+"""Where a run was lost: the epoch is run again from its last good state to find the step, and then the layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from deltarule.layers.layer import Context, Layer, map_layers
+from deltarule.training.parts import scan_parts
+from deltarule.training.shuffle import ORDERS
+from deltarule.training.step import Batch, State, Step
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Kind:
+    """A layer's class name, carried through a compiled program."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Watched(Layer):
+    """A layer whose backward tells whether its output and its δ are finite, in place of its gradients."""
+
+    layer: Layer
+
+    def shape(self, x):
+        return self.layer.shape(x)
+
+    def forward(self, params, x, context):
+        y, saved = self.layer.forward(params, x, context)
+        return y, (saved, jnp.isfinite(y).all())
+
+    def backward(self, params, saved, dy):
+        kept, finite_y = saved
+        dx, _ = self.layer.backward(params, kept, dy)
+        return dx, {
+            "kind": Kind(type(self.layer).__name__),
+            "finite y": finite_y,
+            "finite dy": jnp.isfinite(dy).all(),
+        }
+
+
+def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, order: str, number: int) -> str:
+    """What went wrong in the epoch that starts from the good `state`, where, and what to try."""
+    index, before, batch = jax.jit(find_bad_step, static_argnums=(0, 3, 4))(step, state, data, batch_size, order)
+    where = f"epoch {number}, step {int(index) + 1} of it"
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in (batch.x, batch.target)):
+        return f"the data of {where} hold NaN or infinity; clean them before training"
+    layers = watched_layers(jax.jit(watch, static_argnums=0)(step, before, batch))
+    lost_output = next((name for name, flags in layers if not flags["finite y"]), None)
+    lost_delta = next((name for name, flags in reversed(layers) if not flags["finite dy"]), None)
+    if lost_output is not None:
+        found = f"the output of {lost_output} overflowed first"
+    elif lost_delta is not None:
+        found = "every output was finite"
+    else:
+        found = "every output and every δ was finite, and the update itself overflowed"
+    if lost_delta is not None:
+        found += f", and δ was lost first at {lost_delta}"
+    return (
+        f"the loss was lost in {where}: {found}. The model keeps its parameters from before this epoch. Try a "
+        f"smaller learning rate (divide it by 10), clip_norm=1.0, or inputs scaled to mean 0 and deviation 1"
+    )
+
+
+def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order: str) -> tuple[Any, State, Batch]:
+    """(index, state before, batch) of the first step after which the loss or a parameter is not finite."""
+    rows = ORDERS[order](state.key, state.epoch, len(data.x))
+
+    def one(carry, rows):
+        index, state, lost = carry
+        moved, report = step(state, jax.tree.map(lambda a: a[rows], data))
+        sound = jnp.isfinite(report.loss)
+        for leaf in jax.tree.leaves(moved.params):
+            sound &= jnp.isfinite(leaf).all()
+        lost = lost | ~sound
+        state = jax.tree.map(lambda old, new: jnp.where(lost, old, new), state, moved)
+        return (jnp.where(lost, index, index + 1), state, lost), ()
+
+    (index, before, _), *_ = scan_parts(one, (0, state, jnp.bool_(False)), rows, batch_size)
+    start = jnp.minimum(index * batch_size, len(data.x) - batch_size)
+    rows = jax.lax.dynamic_slice_in_dim(rows, start, batch_size)
+    return index, before, jax.tree.map(lambda a: a[rows], data)
+
+
+def watch(step: Step, state: State, batch: Batch) -> Any:
+    """For every innermost layer whether its output and its δ are finite, in the tree of its gradients."""
+    net = map_layers(Watched, step.net)
+    weight = batch.weight / step.loss.total(batch.target, batch.weight)
+    context = Context(jax.random.wrap_key_data(state.key), state.memory, (state.step,))
+    y, saved = net.forward(state.params, batch.x, context)
+    _, dy = step.loss(y, batch.target, weight)
+    return net.backward(state.params, saved, dy)[1]
+
+
+def watched_layers(flags: Any) -> list[tuple[str, dict[str, Any]]]:
+    """(name, flags) of every watched layer, from the first to the last."""
+
+    def watched(tree):
+        return isinstance(tree, dict) and "kind" in tree
+
+    found = jax.tree_util.tree_flatten_with_path(flags, is_leaf=watched)[0]
+    return [
+        (f"layer {'.'.join(str(key.idx) for key in path) or 0} ({leaf['kind'].name})", leaf)
+        for path, leaf in found
+        if watched(leaf)
+    ]

@@ -1,0 +1,94 @@
+"""One live line about a run: epoch, loss, validation, speed, time left. Plain lines where there is no terminal."""
+
+import sys
+import time
+from typing import Any
+
+PLAIN_EVERY = 2.0  # seconds between plain lines
+LIVE_AFTER = 0.3  # seconds before the live line appears; a shorter run is left in peace
+
+
+class Progress:
+    """Shows the rows of a run on standard error; `wanted` None means only where that is a terminal."""
+
+    def __init__(self, epochs: int, examples: int, wanted: bool | None):
+        self.epochs, self.examples = epochs, examples
+        self.terminal = sys.stderr.isatty()
+        self.wanted = self.terminal if wanted is None else wanted
+        self.live: Any = None
+        self.shown = self.started = time.perf_counter()
+        self.last = ""
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Tells of an epoch, where it is time to."""
+        if not self.wanted:
+            return
+        now = time.perf_counter()
+        final = row["epoch"] == self.epochs
+        if self.terminal:
+            if self.live is None and now - self.started > LIVE_AFTER:
+                self.live = live_line()
+            if self.live is not None:
+                self.live.update(self.text(row))
+        elif final or row["epoch"] == 1 or now - self.shown > PLAIN_EVERY:
+            self.shown = now
+            print(self.text(row), file=sys.stderr, flush=True)
+
+    def text(self, row: dict[str, Any]) -> str:
+        """The line for a row."""
+        figures = [
+            f"{name.replace('_', ' ')} {value:.4g}"
+            for name, value in row.items()
+            if name not in ("epoch", "seconds")
+        ]
+        rate = row["epoch"] * self.examples / max(row["seconds"], 1e-9)
+        left = row["seconds"] / row["epoch"] * (self.epochs - row["epoch"])
+        parts = [
+            f"epoch {row['epoch']}/{self.epochs}",
+            *figures,
+            f"{rate:,.0f} examples/s",
+            f"{duration(left)} left",
+        ]
+        return "  ".join(parts)
+
+    def __exit__(self, *error: Any) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+
+def live_line() -> Any:
+    """A line that rich redraws in place; where rich is not installed, one that a carriage return redraws."""
+    try:
+        from rich.console import Console
+        from rich.live import Live
+    except ImportError:
+        return PlainLine()
+    live = Live(console=Console(stderr=True), refresh_per_second=8)
+    live.start()
+    return live
+
+
+class PlainLine:
+    """A line redrawn in place without rich."""
+
+    def update(self, text: str) -> None:
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        print(file=sys.stderr)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    >>> duration(3.2), duration(75), duration(7300)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"

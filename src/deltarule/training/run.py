@@ -1,0 +1,117 @@
+"""A run: epochs one after the other, validation, early stopping, callbacks, and what to do when a loss is lost."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from deltarule.errors import DivergedError, SettingError
+from deltarule.training.diagnose import explain_divergence
+from deltarule.training.epoch import epoch_program
+from deltarule.training.evaluate import evaluation_program
+from deltarule.training.progress import Progress
+from deltarule.training.shuffle import ORDERS
+from deltarule.training.step import Batch, State, Step
+
+Row = dict[str, Any]
+Callback = Callable[[Row], bool | None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to train, in what order, and when to stop.
+
+    Args:
+        epochs: passes over the data.
+        batch_size: examples a step; the last batch of an epoch may be smaller.
+        order: "permutation" each epoch, "replacement" as in the theory, or "none".
+        patience: epochs without a better validation loss (without validation: training loss) before the run
+            stops; None runs to the end.
+        restore_best: whether the parameters of the best epoch are kept rather than the last epoch's. By
+            default they are where there is a patience.
+        callbacks: functions of an epoch's row of figures; one that returns True stops the run.
+        progress: True or False; None shows a live line where standard error is a terminal.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    order: str = "permutation"
+    patience: int | None = None
+    restore_best: bool | None = None
+    callbacks: Sequence[Callback] = ()
+    progress: bool | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise SettingError(f"fit: {name} must be a whole number of at least 1, got {getattr(self, name)}")
+        if self.order not in ORDERS:
+            raise SettingError(f"fit: order must be one of {', '.join(ORDERS)}, got {self.order!r}")
+        if self.patience is not None and self.patience < 1:
+            raise SettingError(f"fit: patience must be at least 1 epoch, got {self.patience}")
+
+
+@dataclass
+class History:
+    """What happened: one row of figures an epoch, and why the run ended."""
+
+    rows: list[Row] = field(default_factory=list)
+    best_epoch: int = 0
+    ended: str = "all epochs"
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """One figure over the epochs, such as history["loss"]."""
+        return [row[name] for row in self.rows]
+
+
+def run(
+    step: Step, state: State, data: Batch, validation: Batch | None, settings: Settings
+) -> tuple[State, History]:
+    """Trains from `state` and returns the state to keep, with the history.
+
+    Raises:
+        DivergedError: the loss or a parameter became NaN or infinite. Its `state` and `history` are those of
+            the last good epoch; the message says which epoch, step and layer, and what to try.
+    """
+    epoch = epoch_program(step, settings.batch_size, settings.order)
+    evaluate = evaluation_program(step.net, step.loss)
+    history, best, best_loss = History(), state, float("inf")
+    restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
+    start = time.perf_counter()
+    with Progress(settings.epochs, len(data.x), settings.progress) as progress:
+        for number in range(1, settings.epochs + 1):
+            moved, loss, sound = epoch(state, data)
+            measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
+            loss, sound, *measured = jax.device_get((loss, sound, *measured))
+            if not sound:
+                message = explain_divergence(step, state, data, settings.batch_size, settings.order, number)
+                raise Diverged(message, state, history)
+            state = moved
+            row: Row = {"epoch": number, "loss": float(loss)}
+            if measured:
+                row["validation_loss"] = float(measured[0])
+                row[f"validation_{step.loss.metric_name}"] = float(measured[1])
+            row["seconds"] = time.perf_counter() - start
+            history.rows.append(row)
+
+            watched = row.get("validation_loss", row["loss"])
+            if watched < best_loss:
+                best, best_loss, history.best_epoch = state, watched, number
+            progress.show(row)
+            if any([callback(row) for callback in settings.callbacks]):
+                history.ended = "a callback stopped the run"
+                break
+            if settings.patience is not None and number - history.best_epoch >= settings.patience:
+                history.ended = f"no better loss for {settings.patience} epochs"
+                break
+    return (best if restore else state), history
+
+
+class Diverged(DivergedError):
+    """DivergedError with the last good state and the history up to it."""
+
+    def __init__(self, message: str, state: State, history: History):
+        super().__init__(message)
+        self.state, self.history = state, history
