@@ -3,11 +3,108 @@
 __version__ = "0.1.0"
 
 from deltarule.errors import DataError, DeltaruleError, DivergedError, FileError, SettingError, ShapeError
-from deltarule.layers import *  # noqa: F403
-from deltarule.layers.initializers import Constant as ConstantInit
-from deltarule.layers.initializers import Glorot, He, LeCun, Normal, Orthogonal
+from deltarule.layers import (
+    ELU,
+    GELU,
+    SELU,
+    Branch,
+    Chain,
+    Columns,
+    Dense,
+    Embedding,
+    Flatten,
+    GELUTanh,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Reshape,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from deltarule.layers.initializers import Constant, Glorot, He, LeCun, Normal, Orthogonal
 from deltarule.layers.layer import Context, Cost, Equations, Layer
-from deltarule.losses import *  # noqa: F403
+from deltarule.losses import L2, AbsoluteError, BinaryCrossEntropy, Huber, SoftmaxCrossEntropy, SquaredError
+from deltarule.losses.loss import Loss
 from deltarule.model import Model, load
-from deltarule.optimizers import *  # noqa: F403
-from deltarule.schedules import *  # noqa: F403
+from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
+from deltarule.optimizers.optimizer import Optimizer
+from deltarule.schedules import (
+    ConstantRate,
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    PowerDecay,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
+from deltarule.training.run import History
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "L2",
+    "SELU",
+    "SGD",
+    "AbsoluteError",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "Branch",
+    "Chain",
+    "Columns",
+    "Constant",
+    "ConstantRate",
+    "Context",
+    "CosineDecay",
+    "Cost",
+    "DataError",
+    "DeltaruleError",
+    "Dense",
+    "DivergedError",
+    "Embedding",
+    "Equations",
+    "ExponentialDecay",
+    "FileError",
+    "Flatten",
+    "GELUTanh",
+    "Glorot",
+    "He",
+    "History",
+    "Huber",
+    "Identity",
+    "InverseTimeDecay",
+    "Layer",
+    "LeCun",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Loss",
+    "Model",
+    "Normal",
+    "Optimizer",
+    "Orthogonal",
+    "PowerDecay",
+    "RMSProp",
+    "ReLU",
+    "Reshape",
+    "Residual",
+    "Schedule",
+    "SettingError",
+    "ShapeError",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "Softplus",
+    "SquaredError",
+    "StepDecay",
+    "Tanh",
+    "WarmUp",
+    "load",
+]

@@ -15,7 +15,7 @@ def use_compilation_cache() -> None:
     `DELTARULE_CACHE` may name another folder than the user's cache folder.
     """
     chosen = os.environ.get(VARIABLE, "")
-    if chosen == "off" or jax.config.jax_compilation_cache_dir:
+    if chosen == "off" or jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return
     folder = Path(chosen) if chosen else cache_folder() / "deltarule" / "xla"
     try:

@@ -50,7 +50,9 @@ def from_json(description: Any, own: dict[str, type] | None = None) -> Any:
         )
     settings = {key: from_json(value, own) for key, value in settings.items()}
     try:
-        if not kind.__dataclass_params__.init:  # Chain, Branch and Reshape take their one setting as *arguments
+        if not vars(kind)[
+            "__dataclass_params__"
+        ].init:  # Chain, Branch and Reshape take their one setting as *arguments
             [values] = settings.values()
             return kind(*values)
         return kind(**settings)

@@ -11,8 +11,8 @@ from deltarule import __version__
 from deltarule.cache import use_compilation_cache
 from deltarule.data.arrays import as_features, as_weights, check_same_length, split
 from deltarule.description import from_json, to_json
-from deltarule.errors import DataError, FileError, SettingError, ShapeError
-from deltarule.layers.layer import Layer, Shape, size
+from deltarule.errors import FileError, SettingError, ShapeError
+from deltarule.layers.layer import Layer, Shape
 from deltarule.losses.l2 import L2
 from deltarule.losses.loss import Loss
 from deltarule.model_file import read_model, write_model
@@ -117,7 +117,8 @@ class Model:
         step = Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, micro_batches)
         state = self.built(data.x.shape, step)
         try:
-            self.state, self.history = run(step, state, *jax.device_put((data, held_out)), chosen)
+            data, held_out = jax.device_put((data, held_out))
+            self.state, self.history = run(step, state, data, held_out, chosen)
         except Diverged as lost:
             self.state, self.history = lost.state, lost.history
             raise

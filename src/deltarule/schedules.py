@@ -64,10 +64,10 @@ def positive(kind: str, **values: float) -> None:
 
 
 @dataclass(frozen=True)
-class Constant(Schedule):
+class ConstantRate(Schedule):
     """α_k = rate.
 
-    >>> Constant(0.1).robbins_monro().meets_both
+    >>> ConstantRate(0.1).robbins_monro().meets_both
     False
     """
 
@@ -87,12 +87,12 @@ class Constant(Schedule):
 
 
 @dataclass(frozen=True)
-class InverseTime(Schedule):
+class InverseTimeDecay(Schedule):
     """α_k = C_0 / (C_1 + k), the classical choice.
 
-    >>> InverseTime(1.0, 10.0)(0)
+    >>> InverseTimeDecay(1.0, 10.0)(0)
     0.1
-    >>> InverseTime(1.0, 10.0).robbins_monro().meets_both
+    >>> InverseTimeDecay(1.0, 10.0).robbins_monro().meets_both
     True
     """
 
@@ -100,7 +100,7 @@ class InverseTime(Schedule):
     C_1: float
 
     def __post_init__(self):
-        positive("InverseTime", C_0=self.C_0, C_1=self.C_1)
+        positive("InverseTimeDecay", C_0=self.C_0, C_1=self.C_1)
 
     def at(self, k, n):
         return n["C_0"] / (n["C_1"] + k)
@@ -110,10 +110,10 @@ class InverseTime(Schedule):
 
 
 @dataclass(frozen=True)
-class Power(Schedule):
+class PowerDecay(Schedule):
     """α_k = rate · (k + 1)^−p.
 
-    >>> [Power(1.0, p).robbins_monro().meets_both for p in (0.5, 0.75, 1.0, 1.5)]
+    >>> [PowerDecay(1.0, p).robbins_monro().meets_both for p in (0.5, 0.75, 1.0, 1.5)]
     [False, True, True, False]
     """
 
@@ -121,7 +121,7 @@ class Power(Schedule):
     p: float
 
     def __post_init__(self):
-        positive("Power", rate=self.rate, p=self.p)
+        positive("PowerDecay", rate=self.rate, p=self.p)
 
     def at(self, k, n):
         return n["rate"] * (k + 1.0) ** -n["p"]
@@ -132,10 +132,10 @@ class Power(Schedule):
 
 
 @dataclass(frozen=True)
-class Step(Schedule):
+class StepDecay(Schedule):
     """α_k = rate · factor^⌊k / every⌋.
 
-    >>> Step(1.0, every=100, factor=0.5)(250)
+    >>> StepDecay(1.0, every=100, factor=0.5)(250)
     0.25
     """
 
@@ -144,7 +144,7 @@ class Step(Schedule):
     factor: float = 0.1
 
     def __post_init__(self):
-        positive("Step", rate=self.rate, every=self.every, factor=self.factor)
+        positive("StepDecay", rate=self.rate, every=self.every, factor=self.factor)
 
     def at(self, k, n):
         return n["rate"] * n["factor"] ** (k // n["every"])
@@ -154,10 +154,10 @@ class Step(Schedule):
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
+class ExponentialDecay(Schedule):
     """α_k = rate · factor^k.
 
-    >>> Exponential(1.0, factor=0.5)(3)
+    >>> ExponentialDecay(1.0, factor=0.5)(3)
     0.125
     """
 
@@ -165,7 +165,7 @@ class Exponential(Schedule):
     factor: float
 
     def __post_init__(self):
-        positive("Exponential", rate=self.rate, factor=self.factor)
+        positive("ExponentialDecay", rate=self.rate, factor=self.factor)
 
     def at(self, k, n):
         return n["rate"] * n["factor"] ** (k * 1.0)
@@ -182,10 +182,10 @@ def geometric(factor: float) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class CosineDecay(Schedule):
     """α_k = final + ½ (rate − final)(1 + cos(π k / steps)), and `final` after that (Loshchilov and Hutter 2017).
 
-    >>> Cosine(1.0, steps=100)(0), Cosine(1.0, steps=100, final=0.1)(1000)
+    >>> CosineDecay(1.0, steps=100)(0), CosineDecay(1.0, steps=100, final=0.1)(1000)
     (Array(1., dtype=float32, weak_type=True), Array(0.1, dtype=float32, weak_type=True))
     """
 
@@ -194,7 +194,7 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self):
-        positive("Cosine", rate=self.rate, steps=self.steps)
+        positive("CosineDecay", rate=self.rate, steps=self.steps)
 
     def at(self, k, n):
         passed = jnp.minimum(k / n["steps"], 1.0)
@@ -210,7 +210,7 @@ class Cosine(Schedule):
 class WarmUp(Schedule):
     """A schedule whose first `steps` rates rise linearly to it: α_k · min(1, (k + 1) / steps).
 
-    >>> WarmUp(Constant(1.0), steps=4)(1)
+    >>> WarmUp(ConstantRate(1.0), steps=4)(1)
     Array(0.5, dtype=float32, weak_type=True)
     """
 

@@ -119,10 +119,10 @@ def split(
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays `x`, `y` and, where there is one, `weight` of a NumPy .npz file, as they were saved.
+    """Return the arrays `x` and, where they are there, `y` and `weight` of a NumPy .npz file, as they were saved.
 
-    Raises `FileError` for a file that is missing, damaged or no .npz, and `DataError` where `x` or `y` is not
-    in it or an array holds Python objects, which are never unpickled.
+    Raises `FileError` for a file that is missing, damaged or no .npz, and `DataError` where `x` is not in it or
+    an array holds Python objects, which are never unpickled.
     """
     try:
         with open(path, "rb") as file:
@@ -138,9 +138,9 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
             f"{path}: expected a .npz file of named arrays, but it is damaged, is not a .npz file, or holds "
             "Python objects, which are never read. Write it again with numpy.savez(path, x=x, y=y)."
         ) from None
-    if not {"x", "y"} <= arrays.keys():
+    if "x" not in arrays:
         raise DataError(
-            f"{path}: expected arrays named x and y, and optionally weight, but found "
+            f"{path}: expected arrays named x and, to train or evaluate, y, but found "
             f"{', '.join(found) or 'none'}. Write it again with numpy.savez(path, x=x, y=y)."
         )
     return arrays

@@ -21,3 +21,27 @@ from deltarule.layers.silu import SiLU
 from deltarule.layers.softmax import Softmax
 from deltarule.layers.softplus import Softplus
 from deltarule.layers.tanh import Tanh
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Branch",
+    "Chain",
+    "Columns",
+    "Dense",
+    "Embedding",
+    "Flatten",
+    "GELUTanh",
+    "Identity",
+    "LeakyReLU",
+    "LogSoftmax",
+    "ReLU",
+    "Reshape",
+    "Residual",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

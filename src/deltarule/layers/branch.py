@@ -1,5 +1,7 @@
 """Branches side by side from one input, Y = [F_1(X), ..., F_k(X)] along the last axis."""
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -68,14 +70,14 @@ class Branch(Layer):
         return jnp.concatenate(ys, axis=-1), tuple(saved)
 
     def backward(self, params, saved, dy):
-        dx, dparams, start = None, [], 0
+        dparams, dxs, start = [], [], 0
         for branch, p, (kept, y) in zip(self.branches, params, saved, strict=True):
             stop = start + y.shape[-1]
             dx_j, dp = branch.backward(p, kept, dy[..., start:stop])
-            dx = dx_j if dx is None else dx + dx_j  # (n, ..., i)
+            dxs.append(dx_j)
             dparams.append(dp)
             start = stop
-        return dx, tuple(dparams)
+        return functools.reduce(operator.add, dxs), tuple(dparams)
 
     def remember(self, memory, saved):
         return tuple(f.remember(m, kept) for f, m, (kept, _) in zip(self.branches, memory, saved, strict=True))

@@ -79,7 +79,7 @@ class Chain(Layer):
         shapes = self.shapes(x)
         total = Cost(forward=0, backward=0, alias=True)
         learned = False
-        for layer, before, after in zip(self.layers, shapes, shapes[1:], strict=False):
+        for layer, before in zip(self.layers, shapes, strict=False):
             cost = layer.cost(before)
             total = join(total, cost, between=size(before), learned=learned)
             learned = learned or bool(cost.parameters)

@@ -6,3 +6,12 @@ from deltarule.losses.huber import Huber
 from deltarule.losses.l2 import L2
 from deltarule.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from deltarule.losses.squared_error import SquaredError
+
+__all__ = [
+    "L2",
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "Huber",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]

@@ -83,7 +83,8 @@ class SoftmaxCrossEntropy(Loss):
         array, classes = np.asarray(target), y[-1]
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ShapeError(
-                f"SoftmaxCrossEntropy: expected {classes} class weights, one an output, got {len(self.class_weights)}"
+                f"SoftmaxCrossEntropy: expected {classes} class weights, one an output, got "
+                f"{len(self.class_weights)}"
             )
         if array.shape == tuple(y) and array.dtype.kind == "f":
             refuse_non_finite(array, "SoftmaxCrossEntropy")
@@ -98,7 +99,7 @@ class SoftmaxCrossEntropy(Loss):
                 f"SoftmaxCrossEntropy: expected whole numbers 0 to {classes - 1}, got {array.dtype}; "
                 "give each class its number, or use SquaredError for a regression"
             )
-        if array.size and not (0 <= array.min() and array.max() < classes):
+        if array.size and (array.min() < 0 or array.max() >= classes):
             raise DataError(
                 f"SoftmaxCrossEntropy: expected classes 0 to {classes - 1} for {classes} outputs, got "
                 f"{array.min()} to {array.max()}; end the network in one output a class"

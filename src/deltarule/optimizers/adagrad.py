@@ -29,7 +29,9 @@ class AdaGrad(Optimizer):
     epsilon: float = 1e-10
     initial: float = 0.0
 
-    flops = 6
+    @property
+    def flops(self):
+        return 6
 
     def __post_init__(self):
         if self.epsilon <= 0 or self.initial < 0:

@@ -31,7 +31,9 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    flops = 12
+    @property
+    def flops(self) -> int:
+        return 12
 
     def __post_init__(self):
         name = type(self).__name__
@@ -76,7 +78,9 @@ class AdamW(Adam):
     weight_decay: float = 0.01
     exclude: tuple[str, ...] = NOT_WEIGHTS
 
-    flops = 13
+    @property
+    def flops(self) -> int:
+        return 13  # of a weight; the excluded parameters take 12
 
     def __post_init__(self):
         super().__post_init__()

@@ -1,11 +1,11 @@
 """The contract of an optimizer: two pure functions, and numbers that may differ from model to model."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
 from deltarule.layers.layer import Params
-from deltarule.schedules import Constant, Schedule, numbers
+from deltarule.schedules import ConstantRate, Schedule, numbers
 
 Rates = dict[str, Any]
 Slots = Any  # what the optimizer keeps for each parameter
@@ -14,16 +14,20 @@ Slots = Any  # what the optimizer keeps for each parameter
 class Optimizer:
     """A rule that moves parameters against their gradient; nothing else moves them.
 
-    `learning_rate` is a number or a Schedule. `flops` is the exact cost of an update, per parameter.
+    `learning_rate` is a number or a Schedule.
     """
 
     learning_rate: float | Schedule
-    flops: ClassVar[int]
+
+    @property
+    def flops(self) -> int:
+        """The exact cost of an update, FLOPs per parameter."""
+        raise NotImplementedError
 
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         rate = self.learning_rate
-        return rate if isinstance(rate, Schedule) else Constant(rate)
+        return rate if isinstance(rate, Schedule) else ConstantRate(rate)
 
     def numbers(self) -> dict[str, Any]:
         """Every number of this optimizer, as floats that the training state holds as arrays."""

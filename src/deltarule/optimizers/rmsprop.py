@@ -33,7 +33,9 @@ class RMSProp(Optimizer):
     epsilon: float = 1e-8
     epsilon_place: Literal["under_root", "beside_root"] = "under_root"
 
-    flops = 8
+    @property
+    def flops(self):
+        return 8
 
     def __post_init__(self):
         if not 0 <= self.decay < 1:

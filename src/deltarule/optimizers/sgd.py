@@ -37,7 +37,6 @@ class SGD(Optimizer):
 
     @property
     def flops(self):
-        """Per parameter: 2 plain, 4 with momentum, 6 by Nesterov."""
         return 2 + 2 * bool(self.momentum) + 2 * self.nesterov
 
     def init(self, params):

@@ -100,7 +100,8 @@ def run(
             if watched < best_loss:
                 best, best_loss, history.best_epoch = state, watched, number
             progress.show(row)
-            if any([callback(row) for callback in settings.callbacks]):
+            answers = [callback(row) for callback in settings.callbacks]
+            if any(answers):
                 history.ended = "a callback stopped the run"
                 break
             if settings.patience is not None and number - history.best_epoch >= settings.patience:

@@ -2,8 +2,8 @@
 
 A permutation by swap-or-not (Hoang, Morris and Rogaway 2012): in each round every position x has a partner
 K − x mod n, and a hash of the pair says whether the two change places. Any number of rounds is an exact
-permutation of 0 ... n−1, whatever n, and each position is computed by itself, in registers. A sort of n random keys
-costs XLA's CPU backend some fifty times as much.
+permutation of 0 ... n−1, whatever n, and each position is computed by itself, in registers. A sort of n random
+keys costs XLA's CPU backend some fifty times as much.
 """
 
 import jax

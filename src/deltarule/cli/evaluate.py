@@ -1,0 +1,32 @@
+"""`deltarule evaluate`: how well a model predicts a file that has its target."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from deltarule.cli.output import FLAGS, say, tell
+from deltarule.experiment import evaluate
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained model on a file that has its target column.
+
+    Attributes:
+        model: A run folder, or its model.safetensors.
+        data: A .csv, .tsv, .parquet or .npz file.
+        json: Print one JSON object as the last line.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    json: bool = False
+
+
+def main(arguments: list[str]) -> None:
+    settings = tyro.cli(Evaluate, prog="deltarule evaluate", args=arguments, config=FLAGS)
+    result, notes = evaluate(settings.model, settings.data)
+    tell(notes)
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in result.items() if isinstance(value, float))
+    say(result, settings.json, f"{figures} on {result['rows']} rows")

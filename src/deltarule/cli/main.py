@@ -1,0 +1,53 @@
+"""The `deltarule` command: finds the command's file, and turns errors into one paragraph."""
+
+import importlib
+import sys
+import textwrap
+
+from deltarule import __version__
+from deltarule.errors import DeltaruleError
+
+COMMANDS = {
+    "demo": "train a network on handwritten digits and show the result",
+    "train": "train a network on a table: CSV, Parquet or NumPy arrays",
+    "predict": "predict each row of a file with a trained model",
+    "evaluate": "measure a trained model on a file that has its target",
+}
+USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + "\n".join(
+    f"  deltarule {name:9} {what}" for name, what in COMMANDS.items()
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and returns its exit status: 0, 2 for an error that has a name, 130 for an interrupt."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE + "\n\n'deltarule COMMAND --help' shows a command's settings.")
+        return 0
+    if arguments[0] == "--version":
+        print(f"deltarule {__version__}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        return fail(f"unknown command {arguments[0]!r}; expected one of {', '.join(COMMANDS)}")
+    try:
+        importlib.import_module(f"deltarule.cli.{arguments[0]}").main(arguments[1:])
+    except DeltaruleError as error:
+        return fail(str(error))
+    except ModuleNotFoundError as error:
+        return fail(f"{error.name} is not installed; pip install 'deltarule[cli]' brings it")
+    except KeyboardInterrupt:
+        return fail("interrupted", status=130)
+    return 0
+
+
+def fail(message: str, status: int = 2) -> int:
+    """Says what went wrong on standard error, and returns the exit status."""
+    print(
+        textwrap.fill(f"deltarule: {message}", 100, break_long_words=False, break_on_hyphens=False),
+        file=sys.stderr,
+    )
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

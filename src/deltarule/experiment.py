@@ -1,0 +1,305 @@
+"""The main job: a file in, a trained model and its run folder out."""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from deltarule.data.arrays import read_npz, split
+from deltarule.data.table import Preprocessing, read_table
+from deltarule.data.target import strata
+from deltarule.errors import DataError, FileError, SettingError
+from deltarule.files import make_folder, write_whole
+from deltarule.layers import (
+    ELU,
+    GELU,
+    SELU,
+    Branch,
+    Chain,
+    Columns,
+    Dense,
+    Embedding,
+    Flatten,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from deltarule.layers.layer import Layer
+from deltarule.losses import SoftmaxCrossEntropy, SquaredError
+from deltarule.model import Model, load
+from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
+from deltarule.training.run import Callback, Row
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ACTIVATIONS = {
+    "relu": ReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "selu": SELU,
+    "sigmoid": Sigmoid,
+    "silu": SiLU,
+    "tanh": Tanh,
+}
+OPTIMIZERS = {"adagrad": AdaGrad, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
+METRICS = {"classification": "accuracy", "regression": "r2"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Training a network on a table, from its file to its run folder.
+
+    Attributes:
+        data: A .csv, .tsv, .parquet or .npz file (arrays x and y).
+        target: The column to predict: its name, or its position from 0, -1 for the last.
+        task: What the target is; auto finds out.
+        hidden: Width of each hidden layer.
+        activation: Between the layers.
+        optimizer: How the parameters move.
+        learning_rate: The size of a step.
+        l2: λ of the penalty λ |W|² on the weights.
+        epochs: The most passes over the data.
+        batch_size: Examples a step; by default 32, less for a small table.
+        validation: The share of the rows that is held out.
+        patience: Epochs without a better validation loss before the run stops; 0 never stops early.
+        seed: All randomness follows from it.
+        runs: The folder for run folders.
+    """
+
+    data: str
+    target: str = "-1"
+    task: Literal["auto", "classification", "regression"] = "auto"
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Literal["relu", "elu", "gelu", "selu", "sigmoid", "silu", "tanh"] = "relu"
+    optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    l2: float = 1e-4
+    epochs: int = 300
+    batch_size: int | None = None
+    validation: float = 0.2
+    patience: int = 30
+    seed: int = 0
+    runs: str = "runs"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job gave: `summary` is the JSON of the command, `notes` are sentences for a person."""
+
+    model: Model
+    folder: Path
+    summary: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def train(job: Job, progress: bool | None = None) -> Result:
+    """Reads, prepares, trains, evaluates, and writes the run folder.
+
+    Raises:
+        FileError, DataError, SettingError: what is wrong with the file, the table or the settings.
+        DivergedError: the loss was lost; the last good model is in the run folder.
+    """
+    start = time.perf_counter()
+    notes: list[str] = []
+    frame, weight = read_data(job.data, notes)
+    task = None if job.task == "auto" else job.task
+    kept, held = split(len(frame), job.validation, job.seed, strata(frame, job.target, task))
+    preparation = Preprocessing.fit(frame, job.target, task, rows=kept)
+    (x, y), (x_held, y_held) = (arrays(preparation, frame[rows]) for rows in (kept, held))
+    model = Model(
+        network(preparation, job.hidden, ACTIVATIONS[job.activation]()),
+        loss=SoftmaxCrossEntropy() if preparation.task == "classification" else SquaredError(),
+        optimizer=OPTIMIZERS[job.optimizer](job.learning_rate),
+        l2=job.l2,
+        seed=job.seed,
+    )
+    model.notes["preprocessing"] = preparation.to_json()
+    folder = new_folder(job.runs, Path(job.data).stem)
+    try:
+        model.fit(
+            x,
+            y,
+            epochs=job.epochs,
+            batch_size=job.batch_size or min(32, len(x)),
+            validation=(x_held, y_held),
+            sample_weight=None if weight is None else weight[kept],
+            patience=job.patience or None,
+            callbacks=[metrics_writer(folder / "metrics.jsonl")],
+            progress=progress,
+        )
+    finally:
+        if model.state is not None:
+            model.save(folder / "model.safetensors")
+            write_settings(folder / "run.toml", dataclasses.asdict(job))
+    measured = model.evaluate(x_held, y_held)
+    metric = METRICS[preparation.task]
+    summary = {
+        "task": preparation.task,
+        "metric": metric,
+        "validation": measured[metric],
+        "loss": measured["loss"],
+        "epochs": len(model.history.rows),
+        "seconds": time.perf_counter() - start,
+        "parameters": model.parameters,
+        "run": str(folder),
+    }
+    draw(folder, model, preparation, preparation.decode(model.predict(x_held)), actual(preparation, y_held))
+    return Result(model, folder, summary, (*notes, *preparation.notes))
+
+
+def predict(model_path: str, data: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The prediction for each row of a file, and for classes each one's probability, by column name; and notes."""
+    model, preparation = load_prepared(model_path)
+    notes: list[str] = []
+    frame, _ = read_data(data, notes)
+    x, told = preparation.transform(frame)
+    outputs = model.predict(x)
+    columns = {preparation.target_name: preparation.decode(outputs)}
+    for label, probability in zip(preparation.classes, outputs.T, strict=False):
+        columns[f"probability of {label}"] = probability
+    return columns, [*notes, *told]
+
+
+def evaluate(model_path: str, data: str) -> tuple[dict[str, Any], list[str]]:
+    """How well a model predicts a file that has its target column, and notes."""
+    model, preparation = load_prepared(model_path)
+    notes: list[str] = []
+    frame, _ = read_data(data, notes)
+    x, told = preparation.transform(frame, with_target=True)
+    y = preparation.target(frame)
+    if not len(y):
+        raise DataError(f"{data}: expected rows with the target {preparation.target_name!r}, got none")
+    measured = model.evaluate(x, y)
+    metric = METRICS[preparation.task]
+    result = {"task": preparation.task, "metric": metric, metric: measured[metric], "loss": measured["loss"]}
+    if preparation.task == "regression":
+        error = preparation.decode(model.predict(x)) - actual(preparation, y)
+        result["root_mean_squared_error"] = float(np.sqrt(np.mean(error**2)))
+    return {**result, "rows": len(y)}, [*notes, *told]
+
+
+def read_data(path: str, notes: list[str]) -> tuple["pl.DataFrame", np.ndarray | None]:
+    """The table in a file, and the examples' weights where a .npz file has them; `notes` gets what to know."""
+    if Path(path).suffix.lower() != ".npz":
+        return read_table(path, notes), None
+    import polars as pl
+
+    found = read_npz(path)
+    x = found["x"].reshape(len(found["x"]), -1)  # (n, i)
+    frame = pl.DataFrame({f"x{i}": column for i, column in enumerate(x.T)})
+    if "y" in found:
+        if found["y"].shape != (len(x),):
+            raise DataError(
+                f"{path}: expected y of shape ({len(x)},), one target a row of x, got {found['y'].shape}"
+            )
+        frame = frame.with_columns(y=pl.Series(found["y"]))
+    return frame, found.get("weight")
+
+
+def arrays(preparation: Preprocessing, frame: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the rows that have a target."""
+    return preparation.transform(frame, with_target=True)[0], preparation.target(frame)
+
+
+def actual(preparation: Preprocessing, y: np.ndarray) -> np.ndarray:
+    """Encoded targets as they were in the table."""
+    if preparation.task == "classification":
+        return np.array(preparation.classes)[y]
+    return preparation.decode(y)
+
+
+def network(preparation: Preprocessing, hidden: tuple[int, ...], activation: Layer) -> Chain:
+    """Hidden layers and an output; categories with many levels pass through an embedding first.
+
+    An embedding of k levels has 1.6 k^0.56 features, at most 64, the rule of thumb of fastai.
+    """
+    numbers = preparation.width - len(preparation.embedded)
+    branches: list[Layer] = [Columns(0, numbers)] if numbers else []
+    for place, (levels, _) in enumerate(preparation.embedded, numbers):
+        features = min(64, round(1.6 * levels**0.56))
+        branches.append(Chain(Columns(place, place + 1), Embedding(levels, features), Flatten()))
+    layers: list[Layer] = [Branch(*branches)] if preparation.embedded else []
+    for width in hidden:
+        layers += [Dense(width), activation]
+    return Chain(*layers, Dense(len(preparation.classes) or 1))
+
+
+def load_prepared(path: str) -> tuple[Model, Preprocessing]:
+    """The model in a file or run folder, with the preprocessing of its table."""
+    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    model = load(file)
+    if "preprocessing" not in model.notes:
+        raise FileError(f"{file}: the model was trained on arrays, not on a table; use deltarule.load and predict")
+    return model, Preprocessing.from_json(model.notes["preprocessing"])
+
+
+def new_folder(runs: str, name: str) -> Path:
+    """A folder that is not there yet: runs/name-1, runs/name-2, ..."""
+    parent, number = make_folder(runs), 1
+    while True:
+        folder = parent / f"{name}-{number}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise FileError(f"the folder {folder} cannot be made: {error.strerror or error}") from None
+
+
+def metrics_writer(path: Path) -> Callback:
+    """A callback that adds each epoch's row to a file of JSON lines as the run goes on."""
+
+    def write(row: Row) -> None:
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise FileError(f"{path} cannot be written: {error.strerror or error}") from None
+
+    return write
+
+
+def write_settings(path: Path, settings: dict[str, Any]) -> None:
+    """Writes a run's settings as TOML, such that `deltarule train --config` runs them again."""
+    import tomli_w
+
+    settings = {name: value for name, value in settings.items() if value is not None}
+    write_whole(path, tomli_w.dumps(settings).encode())
+
+
+def read_settings(path: str) -> dict[str, Any]:
+    """The settings in a TOML file, by the names of Job's attributes; raises SettingError for any other name."""
+    import difflib
+    import tomllib
+
+    try:
+        settings = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: not a TOML file ({error})") from None
+    known = [field.name for field in dataclasses.fields(Job)]
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
+            raise SettingError(f"{path}: unknown setting {name!r}; {hint}")
+    return settings
+
+
+def draw(folder: Path, model: Model, preparation: Preprocessing, predicted: np.ndarray, true: np.ndarray) -> None:
+    """The figures of a run: its curves, and predictions against the truth."""
+    from deltarule.inspect import figures
+
+    write_whole(folder / "curves.svg", figures.curves(model.history.rows))
+    if preparation.task == "classification":
+        write_whole(folder / "confusion.svg", figures.confusion(predicted, true, preparation.classes))
+    else:
+        write_whole(folder / "predicted.svg", figures.predicted(predicted, true, preparation.target_name))

@@ -1,0 +1,97 @@
+"""A run's figures as SVG: curves, a confusion matrix, predictions against the truth, pictures with labels."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+TRAINING, HELD_OUT, WRONG = "#1f5fa8", "#d9731a", "#c0272d"
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as a file's content; the same figure gives the same bytes."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "deltarule", "font.size": 10, "svg.fonttype": "none"}):
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return file.getvalue()
+
+
+def curves(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Loss by epoch, and the validation metric beside it where there is one."""
+    metric = next((name for name in rows[0] if name.startswith("validation_") and name != "validation_loss"), None)
+    figure = Figure(figsize=(8 if metric else 4, 3), layout="constrained")
+    panels = figure.subplots(1, 2 if metric else 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in rows]
+    panels[0].plot(epochs, [row["loss"] for row in rows], color=TRAINING, label="training")
+    if metric:
+        panels[0].plot(epochs, [row["validation_loss"] for row in rows], color=HELD_OUT, label="validation")
+        panels[1].plot(epochs, [row[metric] for row in rows], color=HELD_OUT)
+        panels[1].set_title(metric.replace("_", " "), loc="left")
+        panels[0].legend(frameon=False)
+    if min(row["loss"] for row in rows) > 0:
+        panels[0].set_yscale("log")
+    panels[0].set_title("loss", loc="left")
+    for panel in panels:
+        panel.set_xlabel("epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+    return svg(figure)
+
+
+def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -> bytes:
+    """How often each class was taken for each; the diagonal is right."""
+    index = {label: i for i, label in enumerate(classes)}
+    counts = np.zeros((len(classes), len(classes)), int)  # (true, predicted)
+    for p, t in zip(predicted.tolist(), true.tolist(), strict=True):
+        counts[index[t], index[p]] += 1
+    side = min(12.0, 1.8 + 0.4 * len(classes))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    panel = figure.subplots()
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    names = [str(label) for label in classes]
+    panel.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    panel.set_yticks(range(len(classes)), names)
+    if len(classes) <= 20:
+        for (i, j), count in np.ndenumerate(counts):
+            if count:
+                color = "white" if share[i, j] > 0.5 else WRONG if i != j else "black"
+                panel.text(j, i, str(count), ha="center", va="center", color=color, fontsize=8)
+    panel.set_xlabel("predicted")
+    panel.set_ylabel("true")
+    panel.set_title(f"{np.trace(counts)} of {counts.sum()} right", loc="left")
+    return svg(figure)
+
+
+def predicted(predicted: np.ndarray, true: np.ndarray, name: str) -> bytes:
+    """Each held-out value against its prediction; a perfect one lies on the diagonal."""
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    panel = figure.subplots()
+    panel.axline((float(true.mean()), float(true.mean())), slope=1, color="0.6", linewidth=1)
+    panel.scatter(true, predicted, s=12, alpha=0.6, color=TRAINING, edgecolors="none")
+    panel.set_xlabel(f"true {name}")
+    panel.set_ylabel(f"predicted {name}")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25)
+    return svg(figure)
+
+
+def pictures(images: np.ndarray, predicted: np.ndarray, true: np.ndarray, columns: int = 12) -> bytes:
+    """Images (n, h, w) with their predictions beneath; a wrong one in red, with the truth."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(0.62 * columns, 0.82 * rows), layout="constrained")
+    for panel, image, p, t in zip(figure.subplots(rows, columns).flat, images, predicted, true, strict=False):
+        panel.imshow(image, cmap="gray_r", interpolation="nearest")
+        right = p == t
+        panel.set_title(
+            f"{p}" if right else f"{p}, is {t}", y=-0.42, fontsize=9, color="black" if right else WRONG
+        )
+    for panel in figure.axes:
+        panel.set_axis_off()
+    return svg(figure)

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from deltarule.errors import ShapeError
+from deltarule.layers import Branch, Chain, Columns, Dense, Identity, Reshape, Tanh
+from layers.reference import agree_with_onnx, agree_with_torch
+from onnx_cases import cases
+
+
+@pytest.mark.parametrize("case", cases("Concat"), ids=str)
+def test_branch_is_the_concat_of_onnx(case):
+    """The joined axis is moved to the end, each array is one example, and the parts arrive in reverse."""
+    axis = case.attributes["axis"]
+    first, second = (np.moveaxis(a, axis, -1)[None] for a in case.inputs)
+    k = second.shape[-1]
+    layer = Branch(Columns(k, k + first.shape[-1]), Columns(0, k))
+    moved = np.moveaxis(case.outputs[0], axis, -1)
+    case = type(case)(case.name, {}, [], [moved], case.rtol, case.atol)
+    agree_with_onnx(layer, case, np.concatenate([second, first], axis=-1))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5)], ids=str)
+def test_branch_is_cat_over_what_torch_makes_of_one_input(torch, shape):
+    def branches(x, params):
+        (first, _), second, _ = params
+        linear = torch.nn.functional.linear
+        y1 = torch.tanh(linear(x, first["W"].T, first["b"]))
+        return torch.cat([y1, linear(x, second["W"].T, second["b"]), x], -1)
+
+    agree_with_torch(Branch(Chain(Dense(3), Tanh()), Dense(2), Identity()), branches, shape)
+
+
+def test_branches_draw_from_streams_of_their_own():
+    first, second = Branch(Dense(3), Dense(3)).init(np.random.default_rng(0), (7, 5))
+    assert (first["W"] != second["W"]).any()
+
+
+@pytest.mark.parametrize(
+    ("branch", "message"),
+    [
+        (Branch(Identity(), Reshape(5, 1)), r"^layer 1, Branch: .* last axis .*\(7, 5\), \(7, 5, 1\)"),
+        (Branch(Identity(), Chain(Tanh(), Columns(3, 9))), r"^layer 1\.1\.1, Columns\(3, 9\): .* \(7, 5\)"),
+    ],
+    ids=["other axes", "inside a branch"],
+)
+def test_branches_that_cannot_be_joined_are_refused(branch, message):
+    with pytest.raises(ShapeError, match=message):
+        Chain(Dense(5), branch).shape((7, 6))
+
+
+def test_no_branches_are_refused():
+    with pytest.raises(ValueError, match=r"Branch\(\): expected at least one branch"):
+        Branch()
