@@ -10,13 +10,13 @@ from sklearn.neural_network import MLPClassifier
 warnings.simplefilter("ignore", ConvergenceWarning)
 digits = np.load(sys.argv[1])
 model = MLPClassifier(
-    (64,),
+    hidden_layer_sizes=(64,),
     batch_size=64,
     max_iter=20,
+    learning_rate_init=1e-3,
+    alpha=0,
     n_iter_no_change=1000,
     tol=0,
-    alpha=0,
-    learning_rate_init=1e-3,
     random_state=0,
 )
 model.fit(digits["x"], digits["y"])

@@ -52,9 +52,7 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
     measured = model.evaluate(images[held], labels[held])
     predicted = model.predict(images[held]).argmax(1)
     model.save(folder / "model.safetensors")
-    write_settings(
-        folder / "run.toml", {"demo": "digits", "seed": seed, "epochs": EPOCHS, "batch": BATCH_SIZE}
-    )
+    write_settings(folder / "run.toml", {"demo": "digits", "seed": seed, "epochs": EPOCHS, "batch": BATCH_SIZE})
     write_whole(folder / "curves.svg", figures.curves(model.history.rows))
     write_whole(folder / "confusion.svg", figures.confusion(predicted, labels[held], range(10)))
     wrong_first = np.argsort(predicted == labels[held], kind="stable")[:36]

@@ -194,7 +194,7 @@ WRONG_TARGETS = [
     (Huber(), [1.0, np.inf], (2, 1), DataError, "got 1 NaN or infinite, the first at (1, 0)"),
     (BinaryCrossEntropy(), [0.0, 1.5], (2, 1), DataError, "targets from 0 to 1, got 0 to 1.5"),
     (BinaryCrossEntropy(), [-1, 1], (2, 1), DataError, "targets from 0 to 1, got -1 to 1"),
-    (SoftmaxCrossEntropy(), [0, 1, 1], (2, 3), ShapeError, "shape (2,) or probabilities of shape (2, 3), got (3,)"),
+    (SoftmaxCrossEntropy(), [0, 1, 1], (2, 3), ShapeError, "(2,) or probabilities of shape (2, 3), got (3,)"),
     (SoftmaxCrossEntropy(), np.ones((2, 4)), (2, 3), ShapeError, "probabilities of shape (2, 3), got (2, 4)"),
     (SoftmaxCrossEntropy(), [0, 3], (2, 3), DataError, "classes 0 to 2 for 3 outputs, got 0 to 3"),
     (SoftmaxCrossEntropy(), [-1, 0], (2, 3), DataError, "got -1 to 0"),

@@ -6,7 +6,6 @@ holds one entry per layer in a tuple, in the layers' order.
 """
 
 import copy
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -96,6 +95,11 @@ class Layer:
 
     equations: ClassVar[Equations]
 
+    @property
+    def mixes_examples(self) -> bool:
+        """Whether an example's output depends on the others of its batch, as in batch normalisation."""
+        return any(layer.mixes_examples for layer in inner_layers(self))
+
     def shape(self, x: Shape) -> Shape:
         """Output shape from input shape; raises ShapeError where the input does not fit."""
         raise NotImplementedError
@@ -151,15 +155,22 @@ def size(shape: Shape) -> Any:
     return math.prod(shape)
 
 
+def inner_layers(layer: Layer) -> list[Layer]:
+    """The layers that a container holds, in its settings' order."""
+    found: list[Layer] = []
+    for value in vars(layer).values():
+        found += [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, Layer)]
+    return found
+
+
 def map_layers(change: Callable[[Layer], Layer], layer: Layer) -> Layer:
     """The same network with every innermost layer replaced by `change(layer)`."""
+    if not inner_layers(layer):
+        return change(layer)
     result = copy.copy(layer)
-    inner = False
-    for field in dataclasses.fields(layer):  # type: ignore[arg-type]  # every layer is a dataclass
-        value = getattr(layer, field.name)
+    for name, value in vars(layer).items():
         if isinstance(value, Layer):
-            inner, value = True, map_layers(change, value)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Layer):
-            inner, value = True, tuple(map_layers(change, each) for each in value)
-        object.__setattr__(result, field.name, value)
-    return result if inner else change(layer)
+            object.__setattr__(result, name, map_layers(change, value))
+        elif isinstance(value, tuple):
+            object.__setattr__(result, name, tuple(map_layers(change, each) for each in value))
+    return result

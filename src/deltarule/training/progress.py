@@ -17,7 +17,8 @@ class Progress:
         self.wanted = self.terminal if wanted is None else wanted
         self.live: Any = None
         self.shown = self.started = time.perf_counter()
-        self.last = ""
+        self.first = 0.0  # seconds of the first epoch, which holds the compiling
+        self.waiting: dict[str, Any] | None = None  # the last row, while no plain line has told it
 
     def __enter__(self) -> "Progress":
         return self
@@ -27,15 +28,18 @@ class Progress:
         if not self.wanted:
             return
         now = time.perf_counter()
-        final = row["epoch"] == self.epochs
+        if row["epoch"] == 1:
+            self.first = row["seconds"]
         if self.terminal:
             if self.live is None and now - self.started > LIVE_AFTER:
                 self.live = live_line()
             if self.live is not None:
                 self.live.update(self.text(row))
-        elif final or row["epoch"] == 1 or now - self.shown > PLAIN_EVERY:
-            self.shown = now
+        elif row["epoch"] == 1 or now - self.shown > PLAIN_EVERY:
+            self.shown, self.waiting = now, None
             print(self.text(row), file=sys.stderr, flush=True)
+        else:
+            self.waiting = row
 
     def text(self, row: dict[str, Any]) -> str:
         """The line for a row."""
@@ -44,19 +48,18 @@ class Progress:
             for name, value in row.items()
             if name not in ("epoch", "seconds")
         ]
-        rate = row["epoch"] * self.examples / max(row["seconds"], 1e-9)
-        left = row["seconds"] / row["epoch"] * (self.epochs - row["epoch"])
-        parts = [
-            f"epoch {row['epoch']}/{self.epochs}",
-            *figures,
-            f"{rate:,.0f} examples/s",
-            f"{duration(left)} left",
-        ]
+        parts = [f"epoch {row['epoch']}/{self.epochs}", *figures]
+        if row["epoch"] > 1:
+            seconds = max(row["seconds"] - self.first, 1e-9) / (row["epoch"] - 1)
+            parts.append(f"{self.examples / seconds:,.0f} examples/s")
+            parts.append(f"{duration(seconds * (self.epochs - row['epoch']))} left")
         return "  ".join(parts)
 
     def __exit__(self, *error: Any) -> None:
         if self.live is not None:
             self.live.stop()
+        if self.waiting is not None:
+            print(self.text(self.waiting), file=sys.stderr, flush=True)
 
 
 def live_line() -> Any:

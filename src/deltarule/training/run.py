@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from deltarule.errors import DivergedError, SettingError
+from deltarule.layers.layer import Params
 from deltarule.training.diagnose import explain_divergence
 from deltarule.training.epoch import epoch_program
 from deltarule.training.evaluate import evaluation_program
@@ -77,18 +79,20 @@ def run(
     """
     epoch = epoch_program(step, settings.batch_size, settings.order)
     evaluate = evaluation_program(step.net, step.loss)
-    history, best, best_loss = History(), state, float("inf")
+    history, before, best, best_loss = History(), state, state, float("inf")
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
     start = time.perf_counter()
     with Progress(settings.epochs, len(data.x), settings.progress) as progress:
         for number in range(1, settings.epochs + 1):
-            moved, loss, sound = epoch(state, data)
+            moved, loss = epoch(state, data)
             measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
-            loss, sound, *measured = jax.device_get((loss, sound, *measured))
-            if not sound:
+            loss, *measured = jax.device_get((loss, *measured))
+            if not np.isfinite(loss) or (number == settings.epochs and not finite(moved.params)):
+                if not finite(state.params):  # lost in the last step of the epoch before
+                    state, number = before, number - 1
                 message = explain_divergence(step, state, data, settings.batch_size, settings.order, number)
                 raise Diverged(message, state, history)
-            state = moved
+            before, state = state, moved
             row: Row = {"epoch": number, "loss": float(loss)}
             if measured:
                 row["validation_loss"] = float(measured[0])
@@ -108,6 +112,11 @@ def run(
                 history.ended = f"no better loss for {settings.patience} epochs"
                 break
     return (best if restore else state), history
+
+
+def finite(params: Params) -> bool:
+    """Whether every parameter is a number."""
+    return all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params)))
 
 
 class Diverged(DivergedError):

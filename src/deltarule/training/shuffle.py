@@ -26,17 +26,16 @@ def permutation(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
     """
     rounds = 8 + 2 * n.bit_length()
     epoch_key = mix(key[1] ^ mix(jnp.uint32(epoch) ^ mix(key[0])))
-    words = mix(epoch_key ^ mix(jnp.arange(3 * rounds, dtype=jnp.uint32)))
-    offsets, factors, shifts = words[:rounds] % n, words[rounds : 2 * rounds] | 1, words[2 * rounds :]
 
     def swap(i, x):
-        partner = offsets[i] + n - x
+        word = mix(epoch_key + jnp.uint32(i) * jnp.uint32(0x9E3779B9))
+        offset, factor, shift = word % n, mix(word + 1) | 1, mix(word + 2)
+        partner = offset + n - x
         partner = jnp.minimum(partner, partner - n)  # mod n: below zero it wraps to a large number
         pair = jnp.maximum(x, partner)
-        stay = (pair * factors[i] + shifts[i]) >> 31 == 0
-        return jnp.where(stay, x, partner)  # (n,)
+        return jnp.where((pair * factor + shift) >> 31 == 0, x, partner)  # (n,)
 
-    order = jax.lax.fori_loop(0, rounds, swap, jnp.arange(n, dtype=jnp.uint32), unroll=4)
+    order = jax.lax.fori_loop(0, rounds, swap, jnp.arange(n, dtype=jnp.uint32))
     return order.astype(jnp.int32)
 
 

@@ -1,0 +1,116 @@
+"""Schedules: their formulas, what they say of the Robbins-Monro conditions, and their errors."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from deltarule import schedules
+from deltarule.errors import SettingError
+from deltarule.schedules import (
+    ConstantRate,
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    PowerDecay,
+    Schedule,
+    StepDecay,
+    WarmUp,
+    numbers,
+)
+
+K = np.arange(3000)
+FORMULAS = [
+    (ConstantRate(0.1), 0.1 + 0 * K),
+    (InverseTimeDecay(2.0, 5.0), 2 / (5 + K)),
+    (PowerDecay(0.5, 0.75), 0.5 * (K + 1.0) ** -0.75),
+    (StepDecay(0.5, every=300, factor=0.2), 0.5 * 0.2 ** (K // 300)),
+    (StepDecay(0.5, every=7, factor=1.001), 0.5 * 1.001 ** (K // 7)),
+    (ExponentialDecay(0.5, factor=0.999), 0.5 * 0.999**K),
+    (CosineDecay(0.5, steps=1000, final=0.1), 0.3 + 0.2 * np.cos(np.pi * np.minimum(K / 1000, 1))),
+    (WarmUp(ConstantRate(0.5), steps=100), 0.5 * np.minimum((K + 1) / 100, 1)),
+    (WarmUp(InverseTimeDecay(2.0, 5.0), steps=10), 2 / (5 + K) * np.minimum((K + 1) / 10, 1)),
+]
+SCHEDULES = [schedule for schedule, _ in FORMULAS]
+
+
+def test_every_schedule_is_tried():
+    found = {s for s in vars(schedules).values() if isinstance(s, type) and issubclass(s, Schedule)}
+    assert {type(schedule) for schedule in SCHEDULES} == found - {Schedule}
+
+
+@pytest.mark.parametrize(("schedule", "expected"), FORMULAS, ids=map(str, SCHEDULES))
+def test_rates_are_the_formula(schedule, expected):
+    """In float32, from step numbers that are traced integers, as in training."""
+    n = jax.tree.map(jnp.float32, numbers(schedule))
+    rates = jax.jit(jax.vmap(lambda k: schedule.at(k, n)))(jnp.arange(len(K), dtype=jnp.int32))
+    np.testing.assert_allclose(rates, expected, rtol=1e-4)  # k roundings of the factor
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_other_numbers_do_not_compile_again(schedule):
+    program = jax.jit(schedule.at)
+    n = jax.tree.map(jnp.float32, numbers(schedule))
+    rate = program(jnp.int32(3), n)
+    other = program(jnp.int32(3), jax.tree.map(lambda number: number + 1, n))
+    assert program._cache_size() == 1
+    assert rate != other
+
+
+ROBBINS_MONRO = [
+    ConstantRate(0.1),
+    ConstantRate(0.0),
+    InverseTimeDecay(2.0, 5.0),
+    *(PowerDecay(0.5, p) for p in (0.25, 0.5, 0.75, 1.0, 1.5)),
+    StepDecay(0.5, every=50, factor=0.2),
+    StepDecay(0.5, every=50, factor=1.0),
+    ExponentialDecay(0.5, factor=0.99),
+    ExponentialDecay(0.5, factor=1.0),
+    CosineDecay(0.5, steps=100),
+    CosineDecay(0.5, steps=100, final=0.1),
+    WarmUp(InverseTimeDecay(2.0, 5.0), steps=10),
+    WarmUp(ExponentialDecay(0.5, factor=0.99), steps=10),
+]
+
+
+def grows_without_bound(schedule, power):
+    """Whether Σ α^power does: its part between K and K² shrinks for larger K only where the sum is finite.
+
+    Even log K, the slowest of our sums, doubles between K and K²; a tail beyond 1000 of a finite one vanishes.
+    """
+    bounds = np.array([1e3, 1e6])
+    edges = [np.unique(np.geomspace(b, b**2, 20_000).round()) for b in bounds]
+    with jax.enable_x64(True):
+        n = jax.tree.map(jnp.float64, numbers(schedule))
+        at = jax.jit(jax.vmap(lambda k: jnp.float64(schedule.at(k, n))))
+        early, late = (float((np.asarray(at(e[:-1])) ** power * np.diff(e)).sum()) for e in edges)
+    return late > 0.5 * early and early > 0
+
+
+@pytest.mark.parametrize("schedule", ROBBINS_MONRO, ids=str)
+def test_verdicts_are_those_of_partial_sums(schedule):
+    verdict = schedule.robbins_monro()
+    assert verdict.sum_diverges == grows_without_bound(schedule, 1)
+    assert verdict.squares_converge == (not grows_without_bound(schedule, 2))
+    assert verdict.meets_both == (verdict.sum_diverges and verdict.squares_converge)
+    assert verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ConstantRate(-0.1), "learning rate: expected a number of at least 0, got -0.1"),
+        (lambda: ConstantRate(float("inf")), "learning rate: expected a number of at least 0, got inf"),
+        (lambda: InverseTimeDecay(1.0, 0.0), "InverseTimeDecay: C_1 must be a positive number, got 0.0"),
+        (lambda: PowerDecay(1.0, -1.0), "PowerDecay: p must be a positive number, got -1.0"),
+        (lambda: StepDecay(1.0, every=0), "StepDecay: every must be a positive number, got 0"),
+        (lambda: ExponentialDecay(float("nan"), 0.9), "ExponentialDecay: rate must be a positive number, got nan"),
+        (lambda: CosineDecay(1.0, steps=0), "CosineDecay: steps must be a positive number, got 0"),
+        (lambda: WarmUp(ConstantRate(1.0), steps=0), "WarmUp: steps must be a positive number, got 0"),
+    ],
+)
+def test_a_wrong_number_is_named(make, message):
+    with pytest.raises(SettingError, match=re.escape(message)):
+        make()
