@@ -224,7 +224,9 @@ def network(preparation: Preprocessing, hidden: tuple[int, ...], activation: Lay
     for place, (levels, _) in enumerate(preparation.embedded, numbers):
         features = min(64, round(1.6 * levels**0.56))
         branches.append(Chain(Columns(place, place + 1), Embedding(levels, features), Flatten()))
-    layers: list[Layer] = [Branch(*branches)] if preparation.embedded else []
+    layers: list[Layer] = []
+    if preparation.embedded:
+        layers = [Branch(*branches)] if len(branches) > 1 else branches
     for width in hidden:
         layers += [Dense(width), activation]
     return Chain(*layers, Dense(len(preparation.classes) or 1))

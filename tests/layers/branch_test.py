@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers import Branch, Chain, Columns, Dense, Identity, Reshape, Tanh
 from layers.reference import agree_with_onnx, agree_with_torch
 from onnx_cases import cases
@@ -49,6 +49,16 @@ def test_branches_that_cannot_be_joined_are_refused(branch, message):
         Chain(Dense(5), branch).shape((7, 6))
 
 
-def test_no_branches_are_refused():
-    with pytest.raises(ValueError, match=r"Branch\(\): expected at least one branch"):
-        Branch()
+def test_a_single_branch_is_refused():
+    with pytest.raises(SettingError, match=r"Branch: expected at least two branches, got 1"):
+        Branch(Identity())
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(SettingError, match=r"Branch: expected a layer at place 1, got <class .*Tanh'>"):
+        Branch(Identity(), Tanh)
+
+
+def test_an_input_without_features_is_refused():
+    with pytest.raises(ShapeError, match=r"Branch: expected an input of shape \(n, ..., i\), got \(5,\)"):
+        Branch(Identity(), Identity()).shape((5,))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers import Chain, Columns, Dense
 from layers.reference import agree_with_torch, forward
 from onnx_cases import cases
@@ -31,7 +31,13 @@ def test_columns_are_those_of_torch(torch, start, stop, shape):
     agree_with_torch(Columns(start, stop), lambda x: torch.narrow(x, -1, start, stop - start), shape)
 
 
-@pytest.mark.parametrize(("start", "stop"), [(1, 5), (3, 3), (-2, 3)])
+@pytest.mark.parametrize(("start", "stop"), [(3, 3), (-2, 3)])
+def test_no_columns_are_refused(start, stop):
+    with pytest.raises(SettingError, match=rf"^Columns\({start}, {stop}\): expected 0 <= start < stop"):
+        Columns(start, stop)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(1, 5), (4, 6)])
 def test_columns_that_are_not_there_are_refused(start, stop):
     with pytest.raises(ShapeError, match=rf"^layer 1, Columns\({start}, {stop}\): .*, got \(7, 4\)"):
         Chain(Dense(4), Columns(start, stop)).shape((7, 5))

@@ -219,9 +219,7 @@ def test_adam_is_that_of_onnx_where_ours_corrects_the_bias(case):
     given = case.attributes
     c_1, root = 1 - given["alpha"], np.sqrt(1 - given["beta"])  # of the first step
     optimizer = Adam(rate * c_1 / root, given["alpha"], given["beta"], given["epsilon"] / root)
-    params, slots = optimizer.update(
-        gradients, {"m": m, "v": v}, params, optimizer.rates(optimizer.numbers(), 0)
-    )
+    params, slots = optimizer.update(gradients, {"m": m, "v": v}, params, optimizer.rates(optimizer.numbers(), 0))
     agree_with_onnx(case, params, slots["m"], slots["v"])
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.chain import Chain
 from deltarule.layers.dense import Dense
 from deltarule.layers.identity import Identity
-from deltarule.layers.layer import Equations, Layer, Static, size
+from deltarule.layers.layer import Equations, Layer, Static, require_layers, size
 from deltarule.layers.residual import beside
 from deltarule.layers.tanh import Tanh
 
@@ -20,6 +20,7 @@ class Branch(Layer):
     """Every branch sees the whole input; their outputs are concatenated along the last axis.
 
     Raises:
+        SettingError: fewer than two branches, or one that is not a layer.
         ShapeError: the branches' outputs differ in another axis than the last.
 
     >>> Branch(Dense(8), Identity()).shape((32, 5))
@@ -35,8 +36,9 @@ class Branch(Layer):
 
     def __init__(self, *branches: Layer):
         object.__setattr__(self, "branches", branches)
-        if not branches:
-            raise ShapeError("Branch(): expected at least one branch")
+        require_layers("Branch", branches)
+        if len(branches) < 2:
+            raise SettingError(f"Branch: expected at least two branches, got {len(branches)}")
 
     def outputs(self, x):
         """Each branch's output shape."""
@@ -50,6 +52,8 @@ class Branch(Layer):
 
     def shape(self, x):
         shapes = self.outputs(x)
+        if len(x) < 2:
+            raise ShapeError(f"Branch: expected an input of shape (n, ..., i), got {x}")
         if len({shape[:-1] for shape in shapes}) > 1:
             raise ShapeError(f"Branch: expected outputs that differ in the last axis only, got {shapes}")
         return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from deltarule.errors import ShapeError
 from deltarule.layers.dense import Dense
-from deltarule.layers.layer import Cost, Equations, Layer, Shape, size
+from deltarule.layers.layer import Cost, Equations, Layer, Shape, require_layers, size
 from deltarule.layers.relu import ReLU
 from deltarule.layers.reshape import Reshape
 from deltarule.layers.tanh import Tanh
@@ -13,6 +13,10 @@ from deltarule.layers.tanh import Tanh
 @dataclass(frozen=True, init=False)
 class Chain(Layer):
     """Layers one after the other; `params`, `memory` and `saved` are tuples in their order.
+
+    Raises:
+        SettingError: something in the chain is not a layer.
+        ShapeError: a layer cannot take the output of the one before; its path leads to it.
 
     >>> Chain(Dense(64), ReLU(), Dense(10)).shape((32, 784))
     (32, 10)
@@ -32,6 +36,7 @@ class Chain(Layer):
 
     def __init__(self, *layers: Layer):
         object.__setattr__(self, "layers", layers)
+        require_layers("Chain", layers)
 
     def shapes(self, x: Shape) -> list[Shape]:
         """The shapes between the layers: that of x, then each layer's output."""

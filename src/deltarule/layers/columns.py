@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Cost, Equations, Layer, Static
 
 
@@ -13,6 +13,7 @@ class Columns(Layer):
     """The columns from `start` up to but not including `stop`.
 
     Raises:
+        SettingError: start and stop hold no column between them.
         ShapeError: the input has no such columns.
 
     >>> Columns(1, 3).shape((8, 5))
@@ -27,9 +28,16 @@ class Columns(Layer):
         backward=(r"dX_{a \ldots b} = dY, \quad 0 \text{ elsewhere}",),
     )
 
+    def __post_init__(self):
+        if not 0 <= self.start < self.stop:
+            raise SettingError(f"Columns({self.start}, {self.stop}): expected 0 <= start < stop")
+
     def shape(self, x):
-        if not 0 <= self.start < self.stop <= x[-1]:
-            raise ShapeError(f"Columns({self.start}, {self.stop}): expected at least {self.stop} columns, got {x}")
+        if len(x) < 2 or self.stop > x[-1]:
+            raise ShapeError(
+                f"Columns({self.start}, {self.stop}): expected an input (n, ..., i) of at least {self.stop} "
+                f"columns, got {x}"
+            )
         return (*x[:-1], self.stop - self.start)
 
     def forward(self, params, x, context):

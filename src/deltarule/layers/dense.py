@@ -1,13 +1,13 @@
 """A dense layer: every output is a weighted sum of all inputs, Y = X W + b.
 
-In column convention, as most texts write it, y = Wᵀ x + b for one example x.
+Rows are examples. Texts that write y = W x + b for one column x mean by W the transpose of ours.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -22,11 +22,12 @@ class Dense(Layer):
         W_init: rule for W (i, o); Glorot uniform by default. PyTorch draws from ±1/√i instead.
 
     Raises:
+        SettingError: fewer than one feature.
         ShapeError: x has no axis besides the examples.
 
     >>> Dense(3).shape((8, 5))
     (8, 3)
-    >>> Dense(3).cost((8, 5)).forward  # 2·n·i·o multiply-adds, n·o for the bias
+    >>> Dense(3).cost((8, 5)).forward  # n·i·o multiply-adds at two FLOPs, n·o for the bias
     264
     """
 
@@ -42,7 +43,7 @@ class Dense(Layer):
 
     def __post_init__(self):
         if self.features < 1:
-            raise ShapeError(f"Dense({self.features}): features must be at least 1")
+            raise SettingError(f"Dense({self.features}): features must be at least 1")
 
     def shape(self, x):
         if len(x) < 2:

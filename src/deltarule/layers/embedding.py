@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+from deltarule.errors import SettingError
 from deltarule.layers.initializers import Initializer, Normal
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -12,8 +13,15 @@ from deltarule.layers.layer import Cost, Equations, Layer, size
 class Embedding(Layer):
     """Rows of W (levels, features) by code: (n, ...) to (n, ..., features).
 
-    Codes are whole numbers from 0 to levels − 1, in any number type. A code out of range gives NaN, so
-    that it is found, and not another code's row. A code has no derivative: dX is zero.
+    Codes are whole numbers from 0 to levels − 1, in any number type. Any other number gives NaN, so that it is
+    found, and not another code's row. A code has no derivative: dX is zero.
+
+    Args:
+        levels, features: how many codes there are, and how many numbers stand for each.
+        W_init: rule for W; one unit leads to a row, so d_in is 1.
+
+    Raises:
+        SettingError: levels or features below 1.
 
     >>> Embedding(levels=12, features=4).shape((8, 1))
     (8, 1, 4)
@@ -29,20 +37,27 @@ class Embedding(Layer):
         source="Bengio et al. 2003",
     )
 
+    def __post_init__(self):
+        if self.levels < 1 or self.features < 1:
+            raise SettingError(
+                f"Embedding: levels and features must be at least 1, got {self.levels}, {self.features}"
+            )
+
     def shape(self, x):
         return (*x, self.features)
 
     def init(self, rng, x):
-        return {"W": self.W_init(rng, (self.levels, self.features), self.levels, self.features)}
+        return {"W": self.W_init(rng, (self.levels, self.features), 1, self.features)}
 
     def forward(self, params, x, context):
-        codes = x.astype(jnp.int32)  # (n, ...)
-        return params["W"].at[codes].get(mode="fill", fill_value=jnp.nan), x  # (n, ..., o)
+        W = jnp.asarray(params["W"])  # (levels, o)
+        return W.at[rows(x)].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), x  # (n, ..., o)
 
     def backward(self, params, saved, dy):
-        codes = saved.astype(jnp.int32)  # (n, ...)
-        dW = jnp.zeros_like(params["W"]).at[codes].add(dy)  # (levels, o)
-        return jnp.zeros_like(saved), {"W": dW}
+        x = saved
+        dW = jnp.zeros_like(params["W"])  # (levels, o)
+        dW = dW.at[rows(x)].add(dy, mode="drop", wrap_negative_indices=False)
+        return jnp.zeros_like(x), {"W": dW}
 
     def cost(self, x):
         return Cost(
@@ -56,3 +71,8 @@ class Embedding(Layer):
     def examples(cls):
         yield cls(levels=3, features=2), (7, 4)
         yield cls(levels=5, features=3), (6,)
+
+
+def rows(x):
+    """Codes as row numbers (n, ...); −1, which is no row, for what is not a whole number."""
+    return jnp.where(x == jnp.round(x), x, -1).astype(jnp.int32)

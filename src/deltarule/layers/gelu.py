@@ -11,14 +11,15 @@ from deltarule.layers.layer import Cost, Elementwise, Equations, size
 
 @dataclass(frozen=True)
 class GELU(Elementwise):
-    """y = x Φ(x), exact; dy/dx = Φ(x) + x φ(x) with φ the normal density. `GELUTanh` is the quick form.
+    """y = x Φ(x), exact; dy/dx = Φ(x) + x φ(x) with φ the normal density. `GELUTanh` is the quick form,
+    JAX's default; PyTorch's and Keras's is this one.
 
     >>> GELU().shape((8, 3))
     (8, 3)
     """
 
     equations = Equations(
-        forward=(r"Y = X \odot \Phi(X), \quad \Phi(X) = \tfrac12 (1 + \operatorname{erf}(X / \sqrt 2))",),
+        forward=(r"Y = X \odot \Phi(X), \quad \Phi(X) = \tfrac12 \operatorname{erfc}(-X / \sqrt 2)",),
         backward=(r"dX = dY \odot (\Phi(X) + X \odot \tfrac{1}{\sqrt{2\pi}} e^{-X^2/2})",),
         source="Hendrycks and Gimpel 2016",
     )
@@ -32,9 +33,9 @@ class GELU(Elementwise):
         return dy * (normal_distribution(x) + x * density), {}  # (n, ...)
 
     def cost(self, x):
-        return Cost(forward=5 * size(x), backward=11 * size(x), input_gradient=11 * size(x), keeps_x=True)
+        return Cost(forward=4 * size(x), backward=10 * size(x), input_gradient=10 * size(x), keeps_x=True)
 
 
 def normal_distribution(x):
-    """Φ(x)."""
-    return 0.5 * (1 + jax.lax.erf(math.sqrt(0.5) * x))
+    """Φ(x) = ½ erfc(−x / √2), which keeps its digits far left, where 1 + erf would cancel."""
+    return 0.5 * jax.lax.erfc(-math.sqrt(0.5) * x)

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from deltarule.errors import SettingError
+
 Distribution = Literal["uniform", "normal"]
 
 
@@ -24,7 +26,9 @@ class Initializer:
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], variance: float, distribution: str) -> np.ndarray:
-    """Numbers of mean zero and this variance: normal, or uniform on ±√(3 · variance)."""
+    """Numbers of mean zero and this variance: normal, or uniform on ±√(3 · variance); else SettingError."""
+    if distribution not in ("uniform", "normal"):
+        raise SettingError(f"initializer: distribution must be 'uniform' or 'normal', got {distribution!r}")
     if distribution == "normal":
         return rng.standard_normal(shape, dtype=np.float32) * np.float32(math.sqrt(variance))
     limit = np.float32(math.sqrt(3 * variance))

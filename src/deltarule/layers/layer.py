@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Self
 import jax
 import numpy as np
 
+from deltarule.errors import SettingError
+
 Shape = tuple[int, ...]
 Params = Any  # a dict of arrays, or a tuple of Params in a container
 Memory = Any
@@ -34,7 +36,8 @@ class Cost:
     """What a layer costs, in closed form; every number may be an int or a SymPy expression.
 
     FLOPs count one for each addition, subtraction, multiplication, division, maximum, and elementary function
-    (exp, log, tanh, ...) of a number, so two for a multiply-add; comparisons, selections and moves count none.
+    (exp, log, tanh, ...) of a number, so two for a multiply-add; comparisons, selections, changes of sign and
+    moves count none.
 
     Attributes:
         forward: FLOPs of the forward pass.
@@ -153,6 +156,15 @@ class Elementwise(Layer):
 def size(shape: Shape) -> Any:
     """How many numbers an array of this shape holds."""
     return math.prod(shape)
+
+
+def require_layers(container: str, layers: tuple[Any, ...]) -> None:
+    """Raises SettingError where one of `layers` is not a layer, such as a class without its brackets."""
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise SettingError(
+                f"{container}: expected a layer at place {index}, got {layer!r}; write Dense(64), ReLU()"
+            )
 
 
 def inner_layers(layer: Layer) -> list[Layer]:

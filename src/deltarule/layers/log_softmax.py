@@ -31,7 +31,9 @@ class LogSoftmax(Layer):
 
     def shape(self, x):
         if not (-len(x) < self.axis < len(x)) or self.axis == 0:
-            raise ShapeError(f"LogSoftmax: expected axis {self.axis} besides the examples' axis 0, got {x}")
+            raise ShapeError(
+                f"LogSoftmax: expected an axis other than the examples' axis 0, got axis {self.axis} of {x}"
+            )
         return x
 
     def forward(self, params, x, context):

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Cost, Equations, Layer, Static, size
 
 
@@ -12,6 +12,7 @@ class Reshape(Layer):
     """Each example in the shape given, without the examples' axis; one size may be −1 and is inferred.
 
     Raises:
+        SettingError: a size that is neither positive nor −1, or more than one −1.
         ShapeError: the numbers of an example do not fill the shape.
 
     >>> Reshape(2, -1).shape((8, 6))
@@ -28,13 +29,17 @@ class Reshape(Layer):
     def __init__(self, *sizes: int):
         object.__setattr__(self, "sizes", sizes)
         if sizes.count(-1) > 1 or any(n < 1 and n != -1 for n in sizes):
-            raise ShapeError(f"Reshape{sizes}: sizes must be positive, and at most one may be -1")
+            raise SettingError(f"{self}: sizes must be positive, and at most one may be -1")
+
+    def __repr__(self):
+        return f"Reshape({', '.join(map(str, self.sizes))})"
 
     def shape(self, x):
         given = math.prod(n for n in self.sizes if n != -1)
         numbers = size(x[1:])
         if numbers % given or (-1 not in self.sizes and numbers != given):
-            raise ShapeError(f"Reshape{self.sizes}: expected {given} numbers an example, got {numbers}, from {x}")
+            needed = f"a multiple of {given}" if -1 in self.sizes else given
+            raise ShapeError(f"{self}: expected {needed} numbers an example, got {numbers}, from {x}")
         return (x[0], *(numbers // given if n == -1 else n for n in self.sizes))
 
     def forward(self, params, x, context):

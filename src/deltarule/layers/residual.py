@@ -12,7 +12,7 @@ from deltarule.layers.tanh import Tanh
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """The body's output plus its input, so that δ reaches the layers below undiminished.
+    """The body's output plus its input, so that δ reaches the layers below past the body, too.
 
     Args:
         body: F.
@@ -20,7 +20,8 @@ class Residual(Layer):
             features a projection without bias, `Dense(o, bias=False)`, as option B of He et al.
 
     Raises:
-        ShapeError: body and shortcut differ in shape, and no projection of features can mend it.
+        ShapeError: body and shortcut differ in shape, and no projection of features can mend it. In a path,
+            0 is the body and 1 the shortcut.
 
     >>> Residual(Chain(Dense(8), Tanh(), Dense(5))).shape((32, 5))
     (32, 5)
@@ -34,7 +35,7 @@ class Residual(Layer):
         backward=(
             r"dX = \left(\partial F / \partial X\right)^\top dY + \left(\partial P / \partial X\right)^\top dY",
         ),
-        source="He, Zhang, Ren and Sun 2016",
+        source="He, Zhang, Ren and Sun 2016, Deep residual learning for image recognition",
     )
 
     def paths(self, x: Shape) -> tuple[Layer, Layer]:

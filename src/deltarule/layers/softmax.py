@@ -35,7 +35,9 @@ class Softmax(Layer):
 
     def shape(self, x):
         if not (-len(x) < self.axis < len(x)) or self.axis == 0:
-            raise ShapeError(f"Softmax: expected axis {self.axis} besides the examples' axis 0, got {x}")
+            raise ShapeError(
+                f"Softmax: expected an axis other than the examples' axis 0, got axis {self.axis} of {x}"
+            )
         return x
 
     def forward(self, params, x, context):

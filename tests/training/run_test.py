@@ -1,0 +1,160 @@
+"""A run: when it stops, what it keeps, what it tells, and how often it compiles."""
+
+import logging
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from deltarule.errors import DivergedError, SettingError
+from deltarule.layers import Chain, Dense, Tanh
+from deltarule.losses import SquaredError
+from deltarule.model import Model
+from deltarule.optimizers import SGD, Adam
+from deltarule.training.epoch import epoch_program
+from deltarule.training.evaluate import evaluation_program
+from deltarule.training.run import Settings, run
+from training.problem import batch, close, fresh, step
+
+
+def test_a_run_is_its_epochs():
+    ours, data = step(), batch()
+    state = expected = fresh(ours)
+    got, history = run(ours, state, data, None, Settings(epochs=3, batch_size=4))
+    program, losses = epoch_program(ours, 4, "permutation"), []
+    for _ in range(3):
+        expected, loss = program(expected, data)
+        losses.append(float(loss))
+    close(got, expected, rtol=0)
+    assert history["loss"] == losses
+    assert history["epoch"] == [1, 2, 3]
+    assert history["seconds"] == sorted(history["seconds"])
+    assert history.ended == "all epochs"
+
+
+def test_validation_is_measured_after_each_epoch():
+    ours, held_out = step(), batch(6, seed=1)
+    state, history = run(ours, fresh(ours), batch(), held_out, Settings(epochs=2, batch_size=4))
+    loss, metric = evaluation_program(ours.net, ours.loss)(state.params, state.memory, held_out)
+    assert history["validation_loss"][-1] == pytest.approx(float(loss))
+    assert history["validation_r2"][-1] == pytest.approx(float(metric))
+
+
+def away_from_the_best(**options):
+    """A run whose validation loss is least at a known epoch: its parameters are best where it starts."""
+    ours = step(Dense(1, bias=False), optimizer=SGD(0.25))
+    state = fresh(ours, (4, 1))._replace(params={"W": np.full((1, 1), -1.0, np.float32)})
+    x = np.ones((4, 1), np.float32)
+    data, held_out = (batch(4)._replace(x=x, target=t * x, weight=x[:, 0]) for t in (1.0, -0.25))
+    return run(ours, state, data, held_out, Settings(batch_size=4, **options))
+
+
+def test_patience_stops_the_run_and_keeps_the_best_parameters():
+    """W runs from −1 to 1 by halves of what is left, and is nearest to −0.25 after one step, at 0."""
+    state, history = away_from_the_best(epochs=50, patience=3)
+    assert history.best_epoch == 1
+    assert len(history.rows) == 4
+    assert history.ended == "no better loss for 3 epochs"
+    assert state.params["W"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "W"), [({"restore_best": True}, 0.0), ({}, 0.75), ({"patience": 9, "restore_best": False}, 0.75)]
+)
+def test_the_best_parameters_are_kept_where_asked_for(options, W):
+    state, history = away_from_the_best(epochs=3, **options)
+    assert state.params["W"] == W
+    assert history.best_epoch == 1
+
+
+def test_callbacks_see_every_row_and_can_stop_the_run():
+    seen, also = [], []
+    _, history = away_from_the_best(
+        epochs=50, callbacks=[lambda row: seen.append(row) or row["epoch"] == 2, also.append]
+    )
+    assert seen == also == history.rows
+    assert len(seen) == 2
+    assert history.ended == "a callback stopped the run"
+
+
+def stop(row):
+    return True
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"callbacks": [stop]}, {"callbacks": [stop], "restore_best": True}], ids=str
+)
+def test_parameters_lost_in_the_last_step_of_a_run_are_not_kept(options):
+    """The loss is measured before the step moves, so it is finite still."""
+    ours = step(Dense(2), optimizer=SGD(3e38))
+    state = fresh(ours)
+    with pytest.raises(DivergedError, match="epoch 1, step 1") as lost:
+        run(ours, state, batch(4), None, Settings(epochs=1 if not options else 5, batch_size=4, **options))
+    close(lost.value.state, state, rtol=0)
+
+
+def test_parameters_lost_in_the_last_step_of_an_epoch_are_told_of_that_epoch():
+    ours = step(Dense(2), optimizer=SGD(3e38))
+    state = fresh(ours)
+    with pytest.raises(DivergedError, match="epoch 1, step 1") as lost:
+        run(ours, state, batch(4), None, Settings(epochs=5, batch_size=4))
+    close(lost.value.state, state, rtol=0)
+    assert lost.value.history.rows == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
+        ({"order": "random"}, "order must be one of permutation, replacement, none, got 'random'"),
+        ({"patience": 0}, "patience must be at least 1 epoch, got 0"),
+    ],
+)
+def test_a_wrong_setting_is_named(options, message):
+    with pytest.raises(SettingError, match=re.escape(message)):
+        Settings(**options)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert Settings(epochs=np.int64(3), batch_size=np.int32(4)).epochs == 3
+
+
+@pytest.fixture
+def compiled(caplog):
+    """The names of the programs that were compiled since it was last asked."""
+
+    def names():
+        found = [re.match(r"Compiling (?:jit\()?(\w+)", record.getMessage()) for record in caplog.records]
+        caplog.clear()
+        return [match[1] for match in found if match]
+
+    with jax.log_compiles(True), caplog.at_level(logging.WARNING, logger="jax"):
+        yield names
+
+
+def fitted(optimizer, l2=0.01, seed=0):
+    """A model of a size that no other test has, trained with a remainder and validation."""
+    rng = np.random.default_rng(seed)
+    model = Model(Chain(Dense(5), Tanh(), Dense(1)), SquaredError(), optimizer, l2=l2, seed=seed)
+    model.fit(rng.normal(size=(23, 6)), rng.normal(size=23), epochs=3, batch_size=8, validation=0.3)
+    return model
+
+
+def test_a_run_with_remainder_and_validation_compiles_each_program_once(compiled):
+    fitted(Adam(0.01))
+    names = compiled()
+    assert names.count("epoch") == 1
+    assert names.count("evaluate") == 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "l2"),
+    [(Adam(0.01), 0.01), (Adam(0.02), 0.01), (Adam(0.01), 0.02), (Adam(0.01, epsilon=1e-6), 0.01)],
+)
+def test_other_numbers_and_a_new_model_compile_nothing(compiled, optimizer, l2):
+    fitted(Adam(0.01))
+    compiled()
+    fitted(optimizer, l2, seed=1)
+    assert compiled() == []
