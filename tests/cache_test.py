@@ -15,7 +15,7 @@ SETTINGS = (
 @pytest.fixture(autouse=True)
 def without_a_cache(monkeypatch):
     """No cache is chosen at first, and the settings are put back afterwards."""
-    before = {name: jax.config.read(name) for name in SETTINGS}
+    before = {name: getattr(jax.config, name) for name in SETTINGS}
     jax.config.update("jax_compilation_cache_dir", None)
     monkeypatch.delenv("DELTARULE_CACHE", raising=False)
     yield
@@ -24,7 +24,7 @@ def without_a_cache(monkeypatch):
 
 
 def folder():
-    return jax.config.read("jax_compilation_cache_dir")
+    return jax.config.jax_compilation_cache_dir
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="Not a directory"):
         write_whole(tmp_path / "file" / "inner", b"")
-    with pytest.raises(FileError, match="the folder .* cannot be made"):
+    with pytest.raises(FileError, match=r"the folder .* cannot be made"):
         make_folder(tmp_path / "file")
 
 

@@ -8,7 +8,7 @@ import pytest
 import deltarule as dr
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(60, 4)).astype(np.float32)
+X = RNG.normal(size=(80, 4)).astype(np.float32)
 Y = X @ [1.0, -2.0, 0.5, 0.0] + 0.3
 CLASSES = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)  # three, of unequal sizes
 
@@ -31,7 +31,7 @@ def test_a_linear_model_finds_its_weights():
     model = regression()
     history = model.fit(X, Y, epochs=100, batch_size=16)
     np.testing.assert_allclose(weights(model)[:, 0], [1, -2, 0.5, 0], atol=1e-4)
-    assert model.predict(X).shape == (60, 1)
+    assert model.predict(X).shape == (80, 1)
     assert model.evaluate(X, Y)["r2"] > 0.9999
     assert history["loss"][-1] < 1e-6
     assert model.parameters == 5
@@ -49,7 +49,7 @@ def test_a_classifier_learns_and_predicts_probabilities():
 
 def test_targets_and_weights_may_be_lists():
     model = regression()
-    model.fit(X.tolist(), Y.tolist(), sample_weight=[1] * 60, epochs=1)
+    model.fit(X.tolist(), Y.tolist(), sample_weight=[1] * 80, epochs=1)
     assert model.predict(X[:1].tolist()).shape == (1, 1)
 
 
@@ -71,11 +71,11 @@ def test_fit_goes_on_from_where_it_was():
 
 def test_weight_two_is_the_example_twice():
     heavy, repeated = regression(), regression()
-    weight = np.ones(60)
+    weight = np.ones(80)
     weight[5] = 2
-    heavy.fit(X, Y, sample_weight=weight, epochs=5, batch_size=60, order="none")
-    rows = [*range(60), 5]
-    repeated.fit(X[rows], Y[rows], epochs=5, batch_size=61, order="none")
+    heavy.fit(X, Y, sample_weight=weight, epochs=5, batch_size=80, order="none")
+    rows = [*range(80), 5]
+    repeated.fit(X[rows], Y[rows], epochs=5, batch_size=81, order="none")
     np.testing.assert_allclose(weights(heavy), weights(repeated), rtol=1e-5)
     expected = repeated.evaluate(X[rows], Y[rows])
     assert heavy.evaluate(X, Y, sample_weight=weight) == pytest.approx(expected, rel=1e-4)
@@ -83,9 +83,9 @@ def test_weight_two_is_the_example_twice():
 
 def test_examples_of_weight_zero_may_fill_a_batch():
     model = regression()
-    model.fit(X, Y, sample_weight=np.repeat([1.0, 0.0], 30), batch_size=4, order="none", epochs=2)
+    model.fit(X, Y, sample_weight=np.repeat([1.0, 0.0], 40), batch_size=4, order="none", epochs=2)
     alone = regression()
-    alone.fit(X[:30], Y[:30], batch_size=4, order="none", epochs=2)
+    alone.fit(X[:40], Y[:40], batch_size=4, order="none", epochs=2)
     np.testing.assert_allclose(weights(model), weights(alone), rtol=0.1)
 
 
@@ -123,7 +123,9 @@ def test_a_validation_share_holds_out_every_class_in_proportion(target, monkeypa
     assert (abs(held - 0.25 * np.bincount(CLASSES)) <= 1).all()
 
 
-@pytest.mark.parametrize("target", [CLASSES == 0, (CLASSES == 0).astype(float), np.linspace(0, 1, 60)], ids=str)
+@pytest.mark.parametrize(
+    "target", [CLASSES == 0, (CLASSES == 0) * 1.0, np.linspace(0, 1, 80)], ids=["bool", "float", "share"]
+)
 def test_a_validation_share_is_held_out_of_yes_or_no_targets(target):
     model = dr.Model(dr.Dense(1), dr.BinaryCrossEntropy(), dr.SGD(0.1))
     assert "validation_accuracy" in model.fit(X, target, validation=0.25, epochs=1, batch_size=8).rows[0]
@@ -139,18 +141,16 @@ def test_a_validation_set_is_measured_as_evaluate_measures():
 
 def test_one_class_only_can_be_learned():
     model = classifier()
-    model.fit(X, np.zeros(60, int), epochs=5, batch_size=16, validation=0.2)
-    assert model.evaluate(X, np.zeros(60, int))["accuracy"] == 1
+    model.fit(X, np.zeros(80, int), epochs=5, batch_size=16, validation=0.2)
+    assert model.evaluate(X, np.zeros(80, int))["accuracy"] == 1
 
 
 def test_l2_is_lambda_on_weights_and_not_on_biases():
     plain, decayed = regression(), regression(l2=0.5)
     for model in (plain, decayed):
-        model.fit(X, 0 * Y + 3, epochs=200, batch_size=60)
-    centred = X - X.mean(0)
+        model.fit(X, 0 * Y + 3, epochs=200, batch_size=80)
     assert abs(weights(decayed)).max() < 0.01
     assert float(decayed.state.params["b"][0]) == pytest.approx(3, abs=0.02)
-    assert centred.std() > 0.5
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -168,21 +168,21 @@ WRONG_USE = [
     (lambda m: m.predict(X), dr.SettingError, "has not been trained: call fit first"),
     (lambda m: m.evaluate(X, Y), dr.SettingError, "has not been trained"),
     (lambda m: m.save("nowhere.safetensors"), dr.SettingError, "has not been trained"),
-    (lambda m: m.fit(X, Y[:-1]), dr.ShapeError, "x holds 60 examples"),
-    (lambda m: m.fit(X, np.zeros((60, 2))), dr.ShapeError, "output shape (60, 1), got (60, 2)"),
+    (lambda m: m.fit(X, Y[:-1]), dr.ShapeError, "x holds 80 examples"),
+    (lambda m: m.fit(X, np.zeros((80, 2))), dr.ShapeError, "output shape (80, 1), got (80, 2)"),
     (lambda m: m.fit(X[:0], Y[:0]), dr.ShapeError, "expected at least one example"),
-    (lambda m: m.fit(NAN, Y), dr.DataError, "60 of 240 are NaN or infinite, the first (nan) at row 0, column 1"),
+    (lambda m: m.fit(NAN, Y), dr.DataError, "80 of 320 are NaN or infinite, the first (nan) at row 0, column 1"),
     (lambda m: m.fit(X, Y * np.inf), dr.DataError, "expected finite targets"),
-    (lambda m: m.fit(X[:, 0], Y), dr.ShapeError, "Dense(1): expected an input of shape (n, ..., i), got (60,)"),
-    (lambda m: m.fit(X, Y, batch_size=61), dr.SettingError, "batch_size 61 is larger than the 60 training examples"),
-    (lambda m: m.fit(X, Y, validation=0.5, batch_size=31), dr.SettingError, "larger than the 30 training examples"),
+    (lambda m: m.fit(X[:, 0], Y), dr.ShapeError, "expected an input of shape (n, ..., i), got (80,)"),
+    (lambda m: m.fit(X, Y, batch_size=81), dr.SettingError, "batch_size 81 is larger than the 80"),
+    (lambda m: m.fit(X, Y, validation=0.5, batch_size=41), dr.SettingError, "larger than the 40 training examples"),
     (lambda m: m.fit(X, Y, validation=1.5), dr.DataError, "fraction between 0 and 1, but got 1.5"),
     (lambda m: m.fit(X, Y, validation=(X[:, :2], Y)), dr.ShapeError, "expected examples of shape (n, 4)"),
     (lambda m: m.fit(X, Y, micro_batches=0), dr.SettingError, "micro_batches must be from 1 to batch_size, got 0"),
     (lambda m: m.fit(X, Y, micro_batches=2.5), dr.SettingError, "micro_batches must be"),
     (lambda m: m.fit(X, Y, patients=3), dr.SettingError, "unknown setting patients; expected some of epochs"),
-    (lambda m: m.fit(X, Y, sample_weight=-np.ones(60)), dr.DataError, "60 of 60 are negative"),
-    (lambda m: m.fit(X, Y, sample_weight=np.ones(59)), dr.ShapeError, "shape (60,), but got shape (59,)"),
+    (lambda m: m.fit(X, Y, sample_weight=-np.ones(80)), dr.DataError, "80 of 80 are negative"),
+    (lambda m: m.fit(X, Y, sample_weight=np.ones(79)), dr.ShapeError, "shape (80,), but got shape (79,)"),
     (lambda m: m.fit(X, Y, patience="many"), dr.SettingError, "patience must be"),
 ]  # fmt: skip
 

@@ -184,13 +184,6 @@ def test_declared_flops_are_those_of_the_traced_update(optimizer):
     assert optimizer.flops == (flops_of_update(optimizer, 7) - flops_of_update(optimizer, 2)) / 5
 
 
-ONNX_SCOPE = {
-    "adam": "ε is added before the bias is corrected, and at T = 0 nothing is corrected; ours corrects from step 1 on",
-    "adam_multiple": "as adam",
-    "nesterov_momentum": "its momentum β = 1 is none that ours accepts: no velocity would ever die out",
-}
-
-
 @pytest.mark.parametrize("case", cases("Adagrad"), ids=str)
 def test_adagrad_is_that_of_onnx(case):
     """At T = 0 the decayed rate R / (1 + T · decay_factor) is R; norm_coefficient is the factor of θ, 2λ."""
@@ -203,11 +196,11 @@ def test_adagrad_is_that_of_onnx(case):
     agree_with_onnx(case, *got)
 
 
-@pytest.mark.parametrize("case", [c for c in cases("Momentum") if c.name not in ONNX_SCOPE], ids=str)
+@pytest.mark.parametrize("case", cases("Momentum"), ids=str)
 def test_momentum_is_that_of_onnx(case):
     """At T = 0 ONNX takes 1 for β, the factor of the new gradient, whatever β is; ours is 1 always."""
     rate, params, gradients, (velocity,) = onnx_tensors(case, slots=1)
-    optimizer = SGD(rate, momentum=case.attributes["alpha"])
+    optimizer = SGD(rate, momentum=case.attributes["alpha"], nesterov=case.attributes["mode"] == b"nesterov")
     got = optimizer.update(gradients, velocity, params, optimizer.rates(optimizer.numbers(), 0))
     agree_with_onnx(case, *got)
 

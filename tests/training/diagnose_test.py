@@ -43,8 +43,8 @@ def data(zero_at=7):
     return x, x.sum(1)
 
 
-def message(net, zero_at=7, **options):
-    model = Model(net, SquaredError(), SGD(0.01))
+def message(net, zero_at=7, rate=0.01, **options):
+    model = Model(net, SquaredError(), SGD(rate))
     with pytest.raises(DivergedError) as lost:
         model.fit(*data(zero_at), epochs=3, batch_size=4, order="none", **options)
     return str(lost.value)
@@ -64,7 +64,9 @@ def test_a_step_in_the_remainder_is_named():
 
 
 def test_a_lone_layer_is_named():
-    assert "layer 0 (Dense)" in message_of_explosion(Dense(1))
+    x, _ = data()
+    with pytest.raises(DivergedError, match=r"the output of layer 0 \(Reciprocal\) overflowed first"):
+        Model(Reciprocal(), SquaredError()).fit(x, x, epochs=1, batch_size=4)
 
 
 def test_layers_inside_containers_are_named_by_their_path():
@@ -83,17 +85,10 @@ def test_micro_batches_are_no_hindrance():
     assert "step 2 of it: the output of layer 1 (Reciprocal)" in told
 
 
-def message_of_explosion(net, rate=1e30):
-    model = Model(net, SquaredError(), SGD(rate))
-    with pytest.raises(DivergedError) as lost:
-        model.fit(*data(), epochs=9, batch_size=4)
-    return str(lost.value)
-
-
-def test_an_exploding_rate_names_the_epoch_and_the_first_layer_that_overflows():
-    told = message_of_explosion(Chain(Dense(4), ReLU(), Dense(1)))
-    assert "epoch 1" in told
-    assert "(Dense)" in told
+def test_an_exploding_rate_names_the_first_layer_that_overflows():
+    told = message(Chain(Dense(4), ReLU(), Dense(1)), rate=1e30)
+    assert "epoch 1, step 2 of it: the output of layer " in told
+    assert "(Dense) overflowed first" in told
 
 
 def test_the_model_keeps_its_last_good_parameters_and_can_go_on():
