@@ -31,13 +31,17 @@ LOSS_EPOCHS, LOSS_TOLERANCE = 3, 0.05
 
 def step_rows(task: Task, rounds: int) -> list[Row]:
     """(a), (b), (c): µs a training step, of an epoch with its shuffle, its minibatches and its updates."""
-    from peers_dense import flax_optax, torch_compiled, torch_eager
+    from peers_dense import PLAIN_FLAX, Flax, flax_optax, torch_compiled, torch_eager
 
     ours, floor = Deltarule(task), fastest([Floor(task, form) for form in Floor.FORMS])
     eager, flax = torch_eager(task), flax_optax(task)
     compiled, said = torch_compiled(task, eager)
     print(f"{task.name}: torch.compile, {said}")
-    peers = [peer for peer in (eager, compiled, flax) if peer is not None]
+    peers = [
+        peer
+        for peer in (eager, compiled, flax, Flax(task, "nnx.jit", flax.gather, PLAIN_FLAX))
+        if peer is not None
+    ]
     contenders: list[Any] = [ours, floor, *peers]
     check_same_job(task, [ours, *peers])
 

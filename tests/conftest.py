@@ -1,5 +1,9 @@
 """Fixtures that any test may ask for."""
 
+import os
+
+os.environ["DELTARULE_CACHE"] = "off"  # the tests leave the user's cache alone
+
 import jax
 import pytest
 

@@ -175,7 +175,7 @@ WRONG_USE = [
     (lambda m: m.fit(X, Y * np.inf), dr.DataError, "expected finite targets"),
     (lambda m: m.fit(X[:, 0], Y), dr.ShapeError, "expected an input of shape (n, ..., i), got (80,)"),
     (lambda m: m.fit(X, Y, batch_size=81), dr.SettingError, "batch_size 81 is larger than the 80"),
-    (lambda m: m.fit(X, Y, validation=0.5, batch_size=41), dr.SettingError, "larger than the 40 training examples"),
+    (lambda m: m.fit(X, Y, validation=0.5, batch_size=41), dr.SettingError, "larger than the 40 training"),
     (lambda m: m.fit(X, Y, validation=1.5), dr.DataError, "fraction between 0 and 1, but got 1.5"),
     (lambda m: m.fit(X, Y, validation=(X[:, :2], Y)), dr.ShapeError, "expected examples of shape (n, 4)"),
     (lambda m: m.fit(X, Y, micro_batches=0), dr.SettingError, "micro_batches must be from 1 to batch_size, got 0"),

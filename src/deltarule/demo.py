@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from deltarule.data.arrays import split
-from deltarule.experiment import metrics_writer, new_folder, write_settings
+from deltarule.experiment import metrics_writer, new_folder
 from deltarule.files import write_whole
+from deltarule.job import write_settings
 from deltarule.layers import Chain, Dense, ReLU
 from deltarule.losses import SoftmaxCrossEntropy
 from deltarule.model import Model

@@ -27,9 +27,10 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
         beside.chmod(0o666 & ~mask)
         beside.replace(path)
     except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror or error}; nothing was changed") from None
+    finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
-        raise FileError(f"{path} cannot be written: {error.strerror or error}; nothing was changed") from None
 
 
 def make_folder(path: str | os.PathLike) -> Path:

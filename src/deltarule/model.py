@@ -1,6 +1,7 @@
 """Model: what a person holds. NumPy in, NumPy out; everything between is compiled."""
 
 import os
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -59,9 +60,11 @@ class Model:
                 raise SettingError(f"Model: {name} must be a {kind.__name__}, such as an instance, got {value!r}")
         if not isinstance(optimizer, Optimizer | None):
             raise SettingError(f"Model: optimizer must be an Optimizer, such as RMSProp(1e-3), got {optimizer!r}")
-        if clip_norm is not None and clip_norm <= 0:
+        if clip_norm is not None and not clip_norm > 0:
             raise SettingError(f"Model: clip_norm must be positive, got {clip_norm}")
         penalty = l2 if isinstance(l2, L2) else L2(l2)
+        if not (isinstance(seed, Integral) and 0 <= int(seed) < 2**64):
+            raise SettingError(f"Model: seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
         self.net, self.loss, self.seed = net, loss, int(seed)
         self.optimizer = optimizer if optimizer is not None else RMSProp()
         self.l2 = penalty if penalty.strength else None
@@ -77,7 +80,7 @@ class Model:
         y: ArrayLike,
         *,
         epochs: int = 20,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         validation: Validation = None,
         sample_weight: ArrayLike | None = None,
         micro_batches: int = 1,
@@ -87,7 +90,7 @@ class Model:
 
         Args:
             epochs: passes over the data.
-            batch_size: examples a step; the last one of an epoch may be smaller and counts exactly.
+            batch_size: examples a step, 64 by default or all if fewer; an epoch's last batch may be smaller.
             validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y).
             sample_weight: (n,), how much each example counts.
             micro_batches: in how many parts a batch passes through the network; saves memory.
@@ -98,30 +101,38 @@ class Model:
             SettingError: a setting that cannot be.
             DivergedError: the loss was lost; the model keeps its last good parameters.
         """
-        chosen = run_settings(epochs=epochs, batch_size=batch_size, **settings)
         data = self.batch(x, y, sample_weight)
         held_out = None
-        if isinstance(validation, int | float):
-            strata = np.asarray(y) if np.asarray(y).ndim == 1 and self.loss.task == "classification" else None
-            kept, held = split(len(data.x), validation, self.seed, strata)
-            held_out, data = (Batch(*(a[rows] for a in data)) for rows in (held, kept))
+        if isinstance(validation, tuple):
+            held_out = self.batch(*validation, like=data.x.shape[1:])
         elif validation is not None:
-            held_out = self.batch(*validation)
-        if chosen.batch_size > len(data.x):
+            whole = np.issubdtype(data.target.dtype, np.integer)
+            kept, held = split(len(data.x), validation, self.seed, data.target if whole else None)
+            held_out, data = (Batch(*(a[rows] for a in data)) for rows in (held, kept))
+        n = len(data.x)
+        size = min(64, n) if batch_size is None else batch_size
+        chosen = run_settings(epochs=epochs, batch_size=size, **settings)
+        if chosen.batch_size > n:
             raise SettingError(
-                f"fit: batch_size {chosen.batch_size} is larger than the {len(data.x)} training examples; "
-                f"choose batch_size={min(64, len(data.x))}"
+                f"fit: batch_size {chosen.batch_size} is larger than the {n} training examples; "
+                f"choose batch_size={min(64, n)}"
             )
-        if not 1 <= micro_batches <= chosen.batch_size:
-            raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches}")
-        step = Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, micro_batches)
-        state = self.built(data.x.shape, step)
+        if not (isinstance(micro_batches, Integral) and 1 <= int(micro_batches) <= chosen.batch_size):
+            raise SettingError(
+                f"fit: micro_batches must be a whole number from 1 to batch_size, got {micro_batches!r}"
+            )
+        step = Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, int(micro_batches))
+        state = self.state if self.state is not None else step.init(data.x.shape, self.seed)
+        use_compilation_cache()
+        state, data, held_out = jax.device_put((state._replace(numbers=step.hyperparameters()), data, held_out))
         try:
-            data, held_out = jax.device_put((data, held_out))
             self.state, self.history = run(step, state, data, held_out, chosen)
         except Diverged as lost:
             self.state, self.history = lost.state, lost.history
             raise
+        finally:
+            if self.state is not None:
+                self.input_shape = tuple(data.x.shape[1:])
         return self.history
 
     def predict(self, x: ArrayLike) -> np.ndarray:
@@ -147,7 +158,11 @@ class Model:
         return sum(leaf.size for leaf in jax.tree.leaves(self.trained().params))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the model as one safetensors file, whole or not at all; raises FileError."""
+        """Writes the model as one safetensors file, whole or not at all; raises FileError.
+
+        The file holds what predictions need. The optimizer's running averages are not kept: `fit` on a loaded
+        model starts them, and the schedule, anew.
+        """
         state = self.trained()
         leaves = jax.tree_util.tree_flatten_with_path({"params": state.params, "memory": state.memory})[0]
         arrays = {array_name(key): np.asarray(leaf) for key, leaf in leaves}
@@ -165,33 +180,26 @@ class Model:
         }
         write_model(path, arrays, header)
 
-    def features(self, x: ArrayLike) -> np.ndarray:
-        """x as float32, of the shape that was trained on."""
-        features = as_features(x)
-        if self.input_shape is not None and features.shape[1:] != self.input_shape:
+    def features(self, x: ArrayLike, like: Shape | None = None) -> np.ndarray:
+        """x as float32, each example of the shape that was trained on, or of the shape `like`."""
+        features, expected = as_features(x), self.input_shape if like is None else like
+        if expected is not None and features.shape[1:] != tuple(expected):
             raise ShapeError(
-                f"x: expected examples of shape (n, {', '.join(map(str, self.input_shape))}), as the model was "
-                f"trained on, got {features.shape}"
+                f"x: expected examples of shape (n, {', '.join(map(str, expected))}), as in training, "
+                f"got {features.shape}"
             )
         return features
 
-    def batch(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Batch:
+    def batch(
+        self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None, like: Shape | None = None
+    ) -> Batch:
         """x, y and weights, checked against the network and its loss."""
-        features = self.features(x)
+        features = self.features(x, like)
         check_same_length(features, np.asarray(y))
         target = self.loss.prepare(y, self.net.shape(features.shape))
         n = len(features)
         weights = np.ones(n, np.float32) if weight is None else as_weights(weight, n)
         return Batch(features, target, weights)  # type: ignore[arg-type]
-
-    def built(self, x: Shape, step: Step) -> State:
-        """The state to train from: a fresh one at first, then the one that is there."""
-        use_compilation_cache()
-        if self.state is None:
-            self.input_shape = tuple(x[1:])
-            self.state = step.init(x, self.seed)
-        fresh = step.hyperparameters()
-        return jax.device_put(self.state._replace(numbers=fresh))
 
     def trained(self) -> State:
         """The state, if there is one."""
@@ -215,20 +223,25 @@ def load(path: str | os.PathLike, own: dict[str, type] | None = None) -> Model:
     """
     arrays, header = read_model(path)
     try:
-        net, loss, optimizer, l2 = (from_json(header[name], own) for name in ("net", "loss", "optimizer", "l2"))
-        model = Model(net, loss, optimizer, l2=l2 or 0.0, clip_norm=header["clip_norm"], seed=header["seed"])
-        model.input_shape = tuple(header["input_shape"])
-        model.notes, history = header["notes"], header["history"]
-        model.history = History(history["rows"], history["best"], history["ended"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileError(f"{path}: its header is not complete ({type(error).__name__}: {error})") from None
+        return assemble(arrays, header, own)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise FileError(f"{path}: the model in it cannot be put together: {error}") from None
+
+
+def assemble(arrays: dict[str, np.ndarray], header: dict[str, Any], own: dict[str, type] | None) -> Model:
+    """The model that a file's arrays and header describe."""
+    net, loss, optimizer, l2 = (from_json(header[name], own) for name in ("net", "loss", "optimizer", "l2"))
+    model = Model(net, loss, optimizer, l2=l2 or 0.0, clip_norm=header["clip_norm"], seed=header["seed"])
+    model.input_shape = tuple(int(length) for length in header["input_shape"])
+    model.notes, history = header["notes"], header["history"]
+    model.history = History(history["rows"], history["best"], history["ended"])
     step = Step(model.net, model.loss, model.optimizer, model.l2, model.clip_norm)
     fresh = step.init((1, *model.input_shape), model.seed)
     leaves, structure = jax.tree_util.tree_flatten_with_path({"params": fresh.params, "memory": fresh.memory})
-    expected = {array_name(key): np.shape(leaf) for key, leaf in leaves}
-    got = {name: array.shape for name, array in arrays.items()}
+    expected = {array_name(key): (np.shape(leaf), np.result_type(leaf).name) for key, leaf in leaves}
+    got = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
     if got != expected:
-        raise FileError(f"{path}: expected arrays {expected} for its network, got {got}")
+        raise FileError(f"expected arrays {expected} for its network, got {got}")
     tree = jax.tree.unflatten(structure, [arrays[array_name(key)] for key, _ in leaves])
     model.state = jax.device_put(fresh._replace(params=tree["params"], memory=tree["memory"]))
     return model

@@ -9,7 +9,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save
 
-from deltarule.errors import FileError
+from deltarule.errors import FileError, SettingError
 from deltarule.files import write_whole
 
 FORMAT = "deltarule 1"
@@ -17,6 +17,10 @@ FORMAT = "deltarule 1"
 
 def write_model(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Writes arrays by name and a JSON-able header, whole or not at all; raises FileError."""
+    try:
+        header = json.loads(json.dumps(header))
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{path}: the model's notes must be plain JSON ({error})") from None
     text = json.dumps({**header, "format": FORMAT, "sha256": digest(arrays, header)})
     write_whole(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"deltarule": text}))
 
@@ -46,7 +50,7 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
     try:
         header = json.loads(metadata["deltarule"])
         written, expected = header.pop("format"), header.pop("sha256")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: its header was altered ({type(error).__name__}: {error})") from None
     if written != FORMAT:
         raise FileError(f"{path}: expected the format {FORMAT!r}, got {written!r}; a newer Deltarule may read it")

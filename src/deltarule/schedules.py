@@ -6,9 +6,11 @@ reach any point, and with noise that dies out. Every schedule says whether it me
 The numbers of a schedule are arrays in the training state, so they vary over models without recompiling.
 """
 
+import copy
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
@@ -36,9 +38,36 @@ def numbers(settings: Any) -> dict[str, Any]:
         value = getattr(settings, field.name)
         if isinstance(value, Schedule):
             tree[field.name] = numbers(value)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif is_number(value):
             tree[field.name] = float(value)
     return tree
+
+
+@dataclass(frozen=True)
+class Varies:
+    """Stands for a number that is an array of the training state: it has no value here, only a zero or none."""
+
+    nonzero: bool
+
+    def __bool__(self):
+        return self.nonzero
+
+
+def structure(settings: Any) -> Any:
+    """The same settings with every number replaced by `Varies`: what a compiled program may depend on."""
+    copied = copy.copy(settings)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Schedule):
+            object.__setattr__(copied, field.name, structure(value))
+        elif is_number(value):
+            object.__setattr__(copied, field.name, Varies(bool(value)))
+    return copied
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting is a number, which may vary, and not a switch."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class Schedule:
@@ -195,6 +224,8 @@ class CosineDecay(Schedule):
 
     def __post_init__(self):
         positive("CosineDecay", rate=self.rate, steps=self.steps)
+        if not self.final >= 0:
+            raise SettingError(f"CosineDecay: final must be at least 0, got {self.final}")
 
     def at(self, k, n):
         passed = jnp.minimum(k / n["steps"], 1.0)

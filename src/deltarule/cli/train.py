@@ -8,7 +8,8 @@ import tyro
 
 from deltarule.cli.output import FLAGS, say, tell
 from deltarule.errors import SettingError
-from deltarule.experiment import Job, read_settings, train
+from deltarule.experiment import train
+from deltarule.job import Job, read_settings
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,6 @@ def map_layers(change: Callable[[Layer], Layer], layer: Layer) -> Layer:
     for name, value in vars(layer).items():
         if isinstance(value, Layer):
             object.__setattr__(result, name, map_layers(change, value))
-        elif isinstance(value, tuple):
+        elif isinstance(value, tuple) and any(isinstance(each, Layer) for each in value):
             object.__setattr__(result, name, tuple(map_layers(change, each) for each in value))
     return result

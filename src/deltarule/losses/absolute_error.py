@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, per_example
+from deltarule.losses.loss import Loss, mean_of, per_example
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class AbsoluteError(Loss):
     def __call__(self, y, target, weight):
         w = per_example(weight, y)  # (n, 1)
         error = y - target  # (n, k)
-        return (w * jnp.abs(error)).sum(), w * jnp.sign(error)
+        return mean_of(jnp.abs(error), weight), w * jnp.sign(error)

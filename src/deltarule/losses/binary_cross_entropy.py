@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from deltarule.errors import DataError
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, numbers_like, per_example
+from deltarule.losses.loss import Loss, mean_of, numbers_like, per_example
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BinaryCrossEntropy(Loss):
     def __call__(self, y, target, weight):
         w = per_example(weight, y)  # (n, 1)
         losses = jnp.maximum(y, 0) - y * target + jnp.log1p(jnp.exp(-jnp.abs(y)))  # (n, k)
-        return (w * losses).sum(), w * (jax.lax.logistic(y) - target)
+        return mean_of(losses, weight), w * (jax.lax.logistic(y) - target)
 
     def prepare(self, target, y):
         array = numbers_like(target, y, "BinaryCrossEntropy")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from deltarule.errors import SettingError
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, per_example
+from deltarule.losses.loss import Loss, mean_of, per_example
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Huber(Loss):
     )
 
     def __post_init__(self):
-        if self.threshold <= 0:
+        if not self.threshold > 0:
             raise SettingError(f"Huber: threshold must be positive, got {self.threshold}")
 
     def __call__(self, y, target, weight):
         w = per_example(weight, y)  # (n, 1)
         error = y - target  # (n, k)
         clipped = jnp.clip(error, -self.threshold, self.threshold)  # (n, k)
-        return (w * clipped * (error - 0.5 * clipped)).sum(), w * clipped
+        return mean_of(clipped * (error - 0.5 * clipped), weight), w * clipped

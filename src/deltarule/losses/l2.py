@@ -31,7 +31,8 @@ class L2:
     exclude: tuple[str, ...] = NOT_WEIGHTS
 
     def __post_init__(self):
-        if self.strength < 0:
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+        if not self.strength >= 0:
             raise SettingError(f"L2: strength must not be negative, got {self.strength}")
 
     def gradient(self, params, dparams, strength):

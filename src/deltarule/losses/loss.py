@@ -27,7 +27,7 @@ class Loss:
 
     def total(self, target: jax.Array, weight: jax.Array) -> jax.Array:
         """What the weights of a batch are divided by: their sum."""
-        return weight.sum()
+        return jnp.vdot(weight, jnp.ones_like(weight))
 
     def prepare(self, target: Any, y: Shape) -> np.ndarray:
         """The user's target as an array that fits outputs of shape y; raises ShapeError or DataError."""
@@ -48,13 +48,18 @@ def per_example(weight: jax.Array, y: jax.Array) -> jax.Array:
     return (weight / outputs).reshape(-1, *[1] * (y.ndim - 1))
 
 
+def mean_of(losses: jax.Array, weight: jax.Array) -> jax.Array:
+    """Σ_n w_n ℓ_n, where ℓ_n is the mean of the losses (n, ...) at an example's outputs."""
+    return jnp.vdot(weight, losses.reshape(len(losses), -1).mean(1))
+
+
 def r_squared(y: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
-    """1 − Σ w (y − target)² / Σ w (target − mean)², the mean over outputs."""
+    """1 − Σ w (y − target)² / Σ w (target − mean)², the mean over outputs; 0 for a target that does not vary."""
     w = (weight / weight.sum()).reshape(-1, *[1] * (y.ndim - 1))
     mean = (w * target).sum(0)
     missed = (w * (y - target) ** 2).sum(0)
     spread = (w * (target - mean) ** 2).sum(0)
-    return (1 - missed / jnp.maximum(spread, jnp.finfo(y.dtype).tiny)).mean()
+    return jnp.where(spread > 0, 1 - missed / jnp.where(spread > 0, spread, 1), 0.0).mean()
 
 
 def numbers_like(target: Any, y: Shape, loss: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from deltarule.errors import DataError, SettingError, ShapeError
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, per_example, refuse_non_finite
+from deltarule.losses.loss import Loss, mean_of, per_example, refuse_non_finite
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SoftmaxCrossEntropy(Loss):
         t = self.distribution(y, target)  # (n, ..., k)
         z = y - y.max(-1, keepdims=True)  # (n, ..., k)
         log_p = z - jnp.log(jnp.exp(z).sum(-1, keepdims=True))  # (n, ..., k)
-        value = -(w * t * log_p).sum()
+        value = mean_of(-(t * log_p).sum(-1), weight)
         return value, w * (jnp.exp(log_p) * t.sum(-1, keepdims=True) - t)
 
     def distribution(self, y, target):
@@ -75,7 +75,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def total(self, target, weight):
         if self.class_weights is None or not jnp.issubdtype(target.dtype, jnp.integer):
-            return weight.sum()
+            return super().total(target, weight)
         c = jnp.asarray(self.class_weights, weight.dtype)[target]  # (n, ...)
         return (weight * c.reshape(len(weight), -1).mean(1)).sum()
 
@@ -86,9 +86,15 @@ class SoftmaxCrossEntropy(Loss):
                 f"SoftmaxCrossEntropy: expected {classes} class weights, one an output, got "
                 f"{len(self.class_weights)}"
             )
-        if array.shape == tuple(y) and array.dtype.kind == "f":
+        if array.shape == tuple(y) and array.dtype.kind in "fiub":
+            array = array.astype(np.float32)
             refuse_non_finite(array, "SoftmaxCrossEntropy")
-            return array.astype(np.float32)
+            if array.min() < 0 or not np.allclose(array.sum(-1), 1, atol=1e-3):
+                raise DataError(
+                    "SoftmaxCrossEntropy: expected probabilities that are not negative and sum to 1, got "
+                    f"{array.min():g} as the least and {array.sum(-1).max():g} as the largest sum"
+                )
+            return array
         if array.shape != tuple(y[:-1]):
             raise ShapeError(
                 f"SoftmaxCrossEntropy: expected classes of shape {tuple(y[:-1])} or probabilities of shape "

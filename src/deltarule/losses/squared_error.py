@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, per_example
+from deltarule.losses.loss import Loss, mean_of, per_example
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class SquaredError(Loss):
     def __call__(self, y, target, weight):
         w = per_example(weight, y)  # (n, 1)
         error = y - target  # (n, k)
-        return (w * error * error).sum(), 2 * w * error
+        return mean_of(error * error, weight), 2 * w * error

@@ -22,7 +22,7 @@ class AdaGrad(Optimizer):
         SettingError: an epsilon that is not positive, or an initial sum that is negative.
 
     >>> AdaGrad().flops
-    6
+    7
     """
 
     learning_rate: float | Schedule = 0.01
@@ -31,9 +31,10 @@ class AdaGrad(Optimizer):
 
     @property
     def flops(self):
-        return 6
+        return 7
 
     def __post_init__(self):
+        super().__post_init__()
         if self.epsilon <= 0 or self.initial < 0:
             raise SettingError(
                 f"AdaGrad: epsilon must be positive and initial at least 0, got {self.epsilon} and {self.initial}"

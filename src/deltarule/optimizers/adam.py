@@ -36,6 +36,7 @@ class Adam(Optimizer):
         return 12
 
     def __post_init__(self):
+        super().__post_init__()
         name = type(self).__name__
         if not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1):
             raise SettingError(f"{name}: beta_1 and beta_2 must be in [0, 1), got {self.beta_1} and {self.beta_2}")
@@ -84,6 +85,7 @@ class AdamW(Adam):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "exclude", tuple(self.exclude))
         if self.weight_decay < 0:
             raise SettingError(f"AdamW: weight_decay must not be negative, got {self.weight_decay}")
 

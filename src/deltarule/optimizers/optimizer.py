@@ -19,6 +19,9 @@ class Optimizer:
 
     learning_rate: float | Schedule
 
+    def __post_init__(self):
+        self.schedule()
+
     @property
     def flops(self) -> int:
         """The exact cost of an update, FLOPs per parameter."""
@@ -27,7 +30,7 @@ class Optimizer:
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         rate = self.learning_rate
-        return rate if isinstance(rate, Schedule) else ConstantRate(rate)
+        return rate if isinstance(rate, Schedule) else ConstantRate(float(rate))
 
     def numbers(self) -> dict[str, Any]:
         """Every number of this optimizer, as floats that the training state holds as arrays."""
@@ -35,7 +38,8 @@ class Optimizer:
 
     def rates(self, n: dict[str, Any], k: jax.Array) -> Rates:
         """The numbers as they are at step k."""
-        return {**n, "learning_rate": self.schedule().at(k, n["learning_rate"]), "k": k}
+        schedule = self.learning_rate if isinstance(self.learning_rate, Schedule) else ConstantRate(0.0)
+        return {**n, "learning_rate": schedule.at(k, n["learning_rate"]), "k": k}
 
     def init(self, params: Params) -> Slots:
         """What is kept beside the parameters at the start."""

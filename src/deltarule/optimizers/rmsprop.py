@@ -35,9 +35,10 @@ class RMSProp(Optimizer):
 
     @property
     def flops(self):
-        return 8
+        return 9
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.decay < 1:
             raise SettingError(f"RMSProp: decay must be in [0, 1), got {self.decay}")
         if self.epsilon <= 0:

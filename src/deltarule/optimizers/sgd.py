@@ -30,6 +30,7 @@ class SGD(Optimizer):
     nesterov: bool = False
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.momentum < 1:
             raise SettingError(f"SGD: momentum must be in [0, 1), got {self.momentum}")
         if self.nesterov and not self.momentum:

@@ -22,7 +22,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Watched(Layer):
-    """A layer whose backward tells whether its output and its δ are finite, in place of its gradients."""
+    """A layer whose backward tells whether its output, its δ and its gradients are finite, in place of these."""
 
     layer: Layer
 
@@ -35,12 +35,14 @@ class Watched(Layer):
 
     def backward(self, params, saved, dy):
         kept, finite_y = saved
-        dx, _ = self.layer.backward(params, kept, dy)
-        return dx, {
-            "kind": Kind(type(self.layer).__name__),
-            "finite y": finite_y,
-            "finite dy": jnp.isfinite(dy).all(),
-        }
+        dx, dparams = self.layer.backward(params, kept, dy)
+        flags = {"y": finite_y, "dy": jnp.isfinite(dy).all(), "gradients": all_finite((dx, dparams))}
+        return dx, {"kind": Kind(type(self.layer).__name__), **flags}
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every number in a tree is finite."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
 def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, order: str, number: int) -> str:
@@ -50,8 +52,8 @@ def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, o
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in (batch.x, batch.target)):
         return f"the data of {where} hold NaN or infinity; clean them before training"
     layers = watched_layers(jax.jit(watch, static_argnums=0)(step, before, batch))
-    lost_output = next((name for name, flags in layers if not flags["finite y"]), None)
-    lost_delta = next((name for name, flags in reversed(layers) if not flags["finite dy"]), None)
+    lost_output = next((name for name, flags in layers if not flags["y"]), None)
+    lost_delta = first_lost_delta(layers)
     if lost_output is not None:
         found = f"the output of {lost_output} overflowed first"
     elif lost_delta is not None:
@@ -59,11 +61,21 @@ def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, o
     else:
         found = "every output and every δ was finite, and the update itself overflowed"
     if lost_delta is not None:
-        found += f", and δ was lost first at {lost_delta}"
+        found += f", and δ was lost first in {lost_delta}"
     return (
         f"the loss was lost in {where}: {found}. The model keeps its parameters from before this epoch. Try a "
         f"smaller learning rate (divide it by 10), clip_norm=1.0, or inputs scaled to mean 0 and deviation 1"
     )
+
+
+def first_lost_delta(layers: list[tuple[str, dict[str, Any]]]) -> str | None:
+    """Where δ, on its way down from the loss, is finite for the last time."""
+    for name, flags in reversed(layers):
+        if not flags["dy"]:
+            return "the loss"
+        if not flags["gradients"]:
+            return name
+    return None
 
 
 def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order: str) -> tuple[Any, State, Batch]:
@@ -73,10 +85,7 @@ def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order:
     def one(carry, rows):
         index, state, lost = carry
         moved, report = step(state, jax.tree.map(lambda a: a[rows], data))
-        sound = jnp.isfinite(report.loss)
-        for leaf in jax.tree.leaves(moved.params):
-            sound &= jnp.isfinite(leaf).all()
-        lost = lost | ~sound
+        lost = lost | ~all_finite((report.loss, moved.params))
         state = jax.tree.map(lambda old, new: jnp.where(lost, old, new), state, moved)
         return (jnp.where(lost, index, index + 1), state, lost), ()
 
@@ -87,7 +96,7 @@ def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order:
 
 
 def watch(step: Step, state: State, batch: Batch) -> Any:
-    """For every innermost layer whether its output and its δ are finite, in the tree of its gradients."""
+    """For every innermost layer whether its output, δ and gradients are finite, in the tree of its gradients."""
     net = map_layers(Watched, step.net)
     weight = batch.weight / step.loss.total(batch.target, batch.weight)
     context = Context(jax.random.wrap_key_data(state.key), state.memory, (state.step,))
@@ -102,9 +111,9 @@ def watched_layers(flags: Any) -> list[tuple[str, dict[str, Any]]]:
     def watched(tree):
         return isinstance(tree, dict) and "kind" in tree
 
-    found = jax.tree_util.tree_flatten_with_path(flags, is_leaf=watched)[0]
-    return [
-        (f"layer {'.'.join(str(key.idx) for key in path) or 0} ({leaf['kind'].name})", leaf)
-        for path, leaf in found
-        if watched(leaf)
-    ]
+    layers = []
+    for path, leaf in jax.tree_util.tree_flatten_with_path(flags, is_leaf=watched)[0]:
+        place = ".".join(str(getattr(key, "idx", getattr(key, "key", key))) for key in path)
+        if watched(leaf):
+            layers.append((f"layer {place or 0} ({leaf['kind'].name})", leaf))
+    return layers

@@ -13,9 +13,9 @@ from deltarule.training.step import Batch, Report, State, Step
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}  # whole AVX-512 registers where a CPU has them
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def epoch_program(step: Step, batch_size: int, order: str) -> Callable:
-    """The compiled `(state, data) -> (state, loss)`; equal settings share one program.
+    """The compiled `(state, data) -> (state, loss)`; settings of equal structure share one program.
 
     The state that goes in is not donated: it is the last good one, should this epoch diverge.
     """
@@ -65,4 +65,5 @@ def take(data: Batch, rows: jax.Array) -> Batch:
 
 def mean_loss(reports: Report) -> jax.Array:
     """The mean over an epoch's examples of the loss that each step reported."""
-    return (reports.loss * reports.weight).sum() / reports.weight.sum()
+    total = reports.weight.sum()
+    return (reports.loss * reports.weight).sum() / jnp.where(total > 0, total, 1)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -46,13 +47,12 @@ class Settings:
     progress: bool | None = None
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise SettingError(f"fit: {name} must be a whole number of at least 1, got {getattr(self, name)}")
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+                raise SettingError(f"fit: {name} must be a whole number of at least 1, got {value!r}")
         if self.order not in ORDERS:
             raise SettingError(f"fit: order must be one of {', '.join(ORDERS)}, got {self.order!r}")
-        if self.patience is not None and self.patience < 1:
-            raise SettingError(f"fit: patience must be at least 1 epoch, got {self.patience}")
 
 
 @dataclass
@@ -77,7 +77,7 @@ def run(
         DivergedError: the loss or a parameter became NaN or infinite. Its `state` and `history` are those of
             the last good epoch; the message says which epoch, step and layer, and what to try.
     """
-    epoch = epoch_program(step, settings.batch_size, settings.order)
+    epoch = epoch_program(step.structure(), settings.batch_size, settings.order)
     evaluate = evaluation_program(step.net, step.loss)
     history, before, best, best_loss = History(), state, state, float("inf")
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
@@ -87,11 +87,10 @@ def run(
             moved, loss = epoch(state, data)
             measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
             loss, *measured = jax.device_get((loss, *measured))
-            if not np.isfinite(loss) or (number == settings.epochs and not finite(moved.params)):
+            if not np.isfinite(loss):
                 if not finite(state.params):  # lost in the last step of the epoch before
                     state, number = before, number - 1
-                message = explain_divergence(step, state, data, settings.batch_size, settings.order, number)
-                raise Diverged(message, state, history)
+                raise lost(step, state, data, settings, history, number)
             before, state = state, moved
             row: Row = {"epoch": number, "loss": float(loss)}
             if measured:
@@ -101,17 +100,27 @@ def run(
             history.rows.append(row)
 
             watched = row.get("validation_loss", row["loss"])
-            if watched < best_loss:
+            if watched < best_loss or not history.best_epoch:
                 best, best_loss, history.best_epoch = state, watched, number
             progress.show(row)
-            answers = [callback(row) for callback in settings.callbacks]
+            answers = [callback(dict(row)) for callback in settings.callbacks]
             if any(answers):
                 history.ended = "a callback stopped the run"
                 break
             if settings.patience is not None and number - history.best_epoch >= settings.patience:
                 history.ended = f"no better loss for {settings.patience} epochs"
                 break
+    if not finite(state.params):
+        raise lost(step, before, data, settings, history, len(history.rows))
     return (best if restore else state), history
+
+
+def lost(step: Step, state: State, data: Batch, settings: Settings, history: History, number: int) -> "Diverged":
+    """The error for a run that was lost in epoch `number`, which starts from the good `state`."""
+    del history.rows[number - 1 :]
+    return Diverged(
+        explain_divergence(step, state, data, settings.batch_size, settings.order, number), state, history
+    )
 
 
 def finite(params: Params) -> bool:

@@ -9,6 +9,8 @@ keys costs XLA's CPU backend some fifty times as much.
 import jax
 import jax.numpy as jnp
 
+ORDER = 0x72646572
+
 
 def mix(h: jax.Array) -> jax.Array:
     """A bijective hash of 32-bit words (Wellons 2018, "lowbias32"): each input bit flips each output bit."""
@@ -41,7 +43,8 @@ def permutation(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
 
 def with_replacement(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
     """n independent draws from 0 ... n−1, as the theory of stochastic gradient descent has it."""
-    return jax.random.randint(jax.random.fold_in(jax.random.wrap_key_data(key), epoch), (n,), 0, n)
+    draws = jax.random.fold_in(jax.random.wrap_key_data(key), ORDER)  # a stream apart from the steps'
+    return jax.random.randint(jax.random.fold_in(draws, epoch), (n,), 0, n)
 
 
 def in_order(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:

@@ -6,7 +6,7 @@ Parameters move only in the optimizer's update. Every gradient is made anew in e
 before would be added to it, and the step would be wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from deltarule.losses.l2 import L2
 from deltarule.losses.loss import Loss
 from deltarule.optimizers.clip import clip_norm
 from deltarule.optimizers.optimizer import Optimizer
+from deltarule.schedules import structure
 from deltarule.training.parts import scan_parts
 
 
@@ -80,6 +81,12 @@ class Step:
             epoch=np.int32(0),  # type: ignore[arg-type]
         )
 
+    def structure(self) -> "Step":
+        """This step without its numbers: steps that differ in nothing else share one compiled program."""
+        l2 = None if self.l2 is None else structure(self.l2)
+        clip_norm = None if self.clip_norm is None else 1.0
+        return replace(self, optimizer=structure(self.optimizer), l2=l2, clip_norm=clip_norm)
+
     def hyperparameters(self) -> dict[str, Any]:
         """Every number that may differ from model to model, as float32."""
         numbers = self.optimizer.numbers()
@@ -91,9 +98,10 @@ class Step:
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
         total = self.loss.total(batch.target, batch.weight)
+        share = batch.weight / jnp.where(total > 0, total, 1)  # a batch without weight moves nothing
         key = jax.random.wrap_key_data(state.key)
         context = Context(key, state.memory, (state.step,))
-        value, dparams, memory = self.gradients(state.params, batch._replace(weight=batch.weight / total), context)
+        value, dparams, memory = self.gradients(state.params, batch._replace(weight=share), context)
 
         rates = self.optimizer.rates(state.numbers, state.step)
         if self.l2 is not None:
