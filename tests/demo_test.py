@@ -45,7 +45,7 @@ def test_the_saved_model_reads_digits(summary):
 
 def test_the_seed_decides(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "EPOCHS", 1)
-    first, same, other = (demo.digits(str(tmp_path), seed) for seed in (1, 1, 2))
-    rows = [(Path(each["run"]) / "metrics.jsonl").read_text() for each in (first, same, other)]
+    runs = [demo.digits(str(tmp_path), seed)["run"] for seed in (1, 1, 2)]
+    rows = [(Path(run) / "metrics.jsonl").read_text() for run in runs]
     losses = [json.loads(text)["loss"] for text in rows]
     assert losses[0] == losses[1] != losses[2]

@@ -12,6 +12,7 @@ import pytest
 import sklearn.datasets
 
 import deltarule as dr
+from deltarule import experiment
 from deltarule.data.arrays import split
 from deltarule.data.target import strata
 from deltarule.errors import DataError, DivergedError, FileError, SettingError
@@ -63,25 +64,31 @@ def left(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "runs").rglob("*") if path.is_file())
 
 
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    """A quick job on the irises."""
+    return run(tmp_path_factory.mktemp("iris"), BUNDLED / "iris.csv")
+
+
 @pytest.mark.parametrize(
     ("name", "score", "features", "classes"),
     [("iris", 0.9, 4, 3), ("wine_data", 0.94, 13, 3), ("breast_cancer", 0.94, 30, 2)],
 )
 def test_files_that_nobody_prepared_are_learned(name, score, features, classes, tmp_path):
-    result = run(tmp_path, BUNDLED / f"{name}.csv", hidden=(32,), epochs=60)
+    result = run(tmp_path, BUNDLED / f"{name}.csv", hidden=(32,), epochs=40)
     summary = json.loads(json.dumps(result.summary))
     assert set(summary) >= SUMMARY
     assert (summary["task"], summary["metric"]) == ("classification", "accuracy")
     assert score <= summary["validation"] <= 1
     assert summary["parameters"] == features * 32 + 32 + 32 * classes + classes
-    assert 1 <= summary["epochs"] <= 60
+    assert 1 <= summary["epochs"] <= 40
     assert Path(summary["run"]).name == f"{name}-1"
 
 
 def test_a_number_is_predicted_in_its_own_unit(tmp_path):
     frame = houses()
     path = table(tmp_path, frame)
-    result = run(tmp_path, path, epochs=80)
+    result = run(tmp_path, path, epochs=60)
     assert (result.summary["task"], result.summary["metric"]) == ("regression", "r2")
     assert result.summary["validation"] > 0.95
     columns, _ = predict(result.summary["run"], str(path))
@@ -101,7 +108,7 @@ def test_arrays_are_learned_by_their_weights(tmp_path):
     x = np.random.default_rng(0).normal(size=(200, 2, 2))
     trusted = np.arange(200) % 2 == 0
     y = np.where(trusted, x[:, 0, 0] > 0, x[:, 0, 0] < 0).astype(int)
-    result = run(tmp_path, arrays(tmp_path, x=x, y=y, weight=trusted.astype(float)), epochs=40)
+    result = run(tmp_path, arrays(tmp_path, x=x, y=y, weight=trusted.astype(float)), epochs=30, patience=0)
     columns, _ = predict(result.summary["run"], str(arrays(tmp_path, x=x)))
     right = columns["y"] == y
     assert right[trusted].mean() > 0.9
@@ -120,31 +127,36 @@ def test_a_category_of_many_levels_is_embedded(tmp_path):
     assert any("'shop'" in note and "never seen" in note and "'new'" in note for note in notes)
 
 
-@pytest.mark.parametrize("data", ["iris", "houses"])
-def test_evaluate_gives_the_validation_figures_on_the_same_rows(data, tmp_path):
-    path = table(tmp_path, houses()) if data == "houses" else BUNDLED / "iris.csv"
-    result = run(tmp_path, path)
+def held_out(path: Path) -> pl.DataFrame:
+    """The rows of the file that a quick job holds out."""
     frame = pl.read_csv(path)
-    _, held = split(len(frame), QUICK.validation, QUICK.seed, strata(frame, QUICK.target))
-    measured, _ = evaluate(result.summary["run"], str(table(tmp_path, frame[held], "held.csv")))
-    assert measured["rows"] == len(held)
+    return frame[split(len(frame), QUICK.validation, QUICK.seed, strata(frame, QUICK.target))[1]]
+
+
+@pytest.mark.parametrize("data", ["iris", "houses"])
+def test_evaluate_gives_the_validation_figures_on_the_same_rows(data, iris, tmp_path):
+    path = BUNDLED / "iris.csv" if data == "iris" else table(tmp_path, houses())
+    result = iris if data == "iris" else run(tmp_path, path)
+    rows = held_out(path)
+    measured, _ = evaluate(result.summary["run"], str(table(tmp_path, rows, "held.csv")))
+    assert measured["rows"] == len(rows)
     assert measured[result.summary["metric"]] == pytest.approx(result.summary["validation"], abs=1e-6)
     assert measured["loss"] == pytest.approx(result.summary["loss"], rel=1e-5)
 
 
-def test_the_run_folder_holds_all_of_the_run(tmp_path):
-    result = run(tmp_path, BUNDLED / "iris.csv")
-    assert left(tmp_path) == ["confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "run.toml"]
-    lines = (result.folder / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == result.model.history.rows
-    assert len(lines) == result.summary["epochs"]
+def test_the_run_folder_holds_all_of_the_run(iris):
+    assert sorted(path.name for path in iris.folder.iterdir()) == [
+        *("confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "run.toml")
+    ]
+    lines = (iris.folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == iris.model.history.rows
+    assert len(lines) == iris.summary["epochs"] == QUICK.epochs
 
 
-def test_the_saved_model_is_the_one_that_was_measured(tmp_path):
-    result = run(tmp_path, BUNDLED / "iris.csv")
+def test_the_saved_model_is_the_one_that_was_measured(iris):
     x = np.random.default_rng(0).normal(size=(9, 4))
-    loaded = dr.load(result.folder / "model.safetensors")
-    np.testing.assert_array_equal(loaded.predict(x), result.model.predict(x))
+    loaded = dr.load(iris.folder / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(x), iris.model.predict(x))
 
 
 def test_every_run_has_a_folder_of_its_own(tmp_path):
@@ -199,7 +211,7 @@ def test_tables_that_cannot_be_learned_are_refused(text, words, tmp_path):
         ({"target": "prize"}, DataError, "Nearest: 'price'"),
         ({"hidden": (0,)}, SettingError, r"Dense\(0\)"),
         ({"epochs": 0}, SettingError, "epochs must be a whole number of at least 1"),
-        ({"patience": -1}, SettingError, "patience must be at least 1"),
+        ({"patience": -1}, SettingError, "patience must be .*at least 1"),
         ({"validation": 0.0}, DataError, "between 0 and 1"),
         ({"learning_rate": -1.0}, SettingError, "learning rate: expected a number of at least 0"),
         ({"task": "classification"}, DataError, "expected classes that repeat"),
@@ -213,7 +225,7 @@ def test_settings_that_cannot_be_are_refused(settings, error, words, tmp_path):
 
 def test_a_lost_loss_leaves_the_last_good_model(tmp_path):
     with pytest.raises(DivergedError, match=r"lost in epoch \d+, step \d+ .*smaller learning rate"):
-        run(tmp_path, table(tmp_path, houses()), learning_rate=0.5, optimizer="sgd", hidden=(), epochs=500, l2=1.0)
+        run(tmp_path, table(tmp_path, houses()), learning_rate=2.0, optimizer="sgd", hidden=(), epochs=100)
     folder = tmp_path / "runs" / "houses-1"
     epochs = len((folder / "metrics.jsonl").read_text().splitlines())
     model = dr.load(folder / "model.safetensors")
@@ -235,8 +247,7 @@ def test_a_full_disk_leaves_nothing_half_written(stage, tmp_path, monkeypatch):
     with pytest.raises(FileError, match=rf"{stage} cannot be written: {os.strerror(errno.ENOSPC)}"):
         run(tmp_path, BUNDLED / "iris.csv")
     monkeypatch.undo()
-    expected = {"metrics.jsonl", "model.safetensors", "run.toml"} if stage == "curves.svg" else {"metrics.jsonl"}
-    assert set(left(tmp_path)) <= expected
+    assert not [name for name in left(tmp_path) if name == stage or name.startswith(".")]
     if stage == "curves.svg":
         dr.load(tmp_path / "runs" / "iris-1" / "model.safetensors")
 
@@ -268,12 +279,20 @@ def test_settings_come_back_as_they_were_written(tmp_path):
     assert Job(**{**settings, "hidden": tuple(settings["hidden"])}) == job
 
 
-@pytest.mark.parametrize("found", ["one number", "no row", "no column"])
-@pytest.mark.xfail(strict=True, raises=(TypeError, ValueError), reason="x goes unchecked into a table")
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"x": np.ones(())},
+        {"x": np.ones((0, 2))},
+        {"x": np.ones((8, 0)), "y": np.arange(8)},
+        {"x": np.eye(8), "y": np.full(8, np.datetime64("2020"))},
+    ],
+    ids=["one number", "no row", "no column", "years"],
+)
+@pytest.mark.xfail(strict=True, reason="arrays go unchecked into a table")
 def test_arrays_that_are_no_table_are_refused(found, tmp_path):
-    x = {"one number": np.ones(()), "no row": np.ones((0, 2)), "no column": np.ones((8, 0))}[found]
     with pytest.raises(dr.DeltaruleError):
-        run(tmp_path, arrays(tmp_path, x=x, y=np.arange(len(np.atleast_1d(x)))))
+        run(tmp_path, arrays(tmp_path, **found))
 
 
 @pytest.mark.parametrize("weights", [np.ones(5), np.ones(300), np.float64(1)], ids=["few", "many", "one"])
@@ -291,13 +310,23 @@ def test_weights_stay_with_their_rows_where_targets_are_missing(tmp_path):
     run(tmp_path, arrays(tmp_path, x=x, y=y, weight=np.ones(60)))
 
 
-@pytest.mark.parametrize("seed", [-1, 2**70])
-@pytest.mark.xfail(strict=True, raises=(ValueError, OverflowError), reason="a seed is not checked")
-def test_a_seed_that_cannot_be_is_named(seed, tmp_path):
-    try:
-        run(tmp_path, BUNDLED / "iris.csv", seed=seed)
-    except SettingError:
-        return
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="a seed is not checked")
+def test_a_seed_that_cannot_be_is_named(tmp_path):
+    with pytest.raises(SettingError, match="seed"):
+        run(tmp_path, BUNDLED / "iris.csv", seed=-1)
+
+
+@pytest.mark.xfail(strict=True, reason="the weights at the start are saved as if they were the result")
+def test_an_interrupted_run_leaves_what_it_learned(tmp_path, monkeypatch):
+    def interrupt(row):
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "metrics_writer", lambda path: interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, BUNDLED / "iris.csv", epochs=9)
+    history = dr.load(tmp_path / "runs" / "iris-1" / "model.safetensors").history
+    assert len(history.rows) == 3
 
 
 @pytest.mark.xfail(strict=True, reason="0 is taken for the default")

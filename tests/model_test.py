@@ -201,7 +201,7 @@ def test_another_shape_than_was_trained_on_is_named(x):
     model = regression()
     model.fit(X, Y, epochs=1)
     for use in (model.predict, lambda x: model.fit(x, Y[: len(x)])):
-        with pytest.raises(dr.ShapeError, match=re.escape("expected examples of shape (n, 4), as the model was")):
+        with pytest.raises(dr.ShapeError, match=re.escape("expected examples of shape (n, 4), as in training")):
             use(x)
 
 

@@ -42,17 +42,20 @@ def from_json(description: Any, own: dict[str, type] | None = None) -> Any:
         return tuple(from_json(each, own) for each in description)
     if not isinstance(description, dict):
         return description
-    [(name, settings)] = description.items()
+    try:
+        [(name, settings)] = description.items()
+        settings = {key: from_json(value, own) for key, value in settings.items()}
+    except (ValueError, AttributeError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"expected one class and its settings, got {str(description)[:80]}") from None
     kind = (own or {}).get(name) or KNOWN.get(name)
     if kind is None:
         raise FileError(
             f"the file describes a {name}, which is not known; if it is your own class, pass it in `own`"
         )
-    settings = {key: from_json(value, own) for key, value in settings.items()}
     try:
-        if not vars(kind)[
-            "__dataclass_params__"
-        ].init:  # Chain, Branch and Reshape take their one setting as *arguments
+        if not vars(kind)["__dataclass_params__"].init:  # Chain, Branch and Reshape take *arguments
             [values] = settings.values()
             return kind(*values)
         return kind(**settings)

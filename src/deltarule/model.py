@@ -118,9 +118,7 @@ class Model:
                 f"choose batch_size={min(64, n)}"
             )
         if not (isinstance(micro_batches, Integral) and 1 <= int(micro_batches) <= chosen.batch_size):
-            raise SettingError(
-                f"fit: micro_batches must be a whole number from 1 to batch_size, got {micro_batches!r}"
-            )
+            raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches!r}")
         step = Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, int(micro_batches))
         state = self.state if self.state is not None else step.init(data.x.shape, self.seed)
         use_compilation_cache()
