@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import deltarule as dr
-from deltarule.training.epoch import COMPILER_OPTIONS, epoch_program
+from deltarule.training.epoch import compiler_options, epoch_program
 from deltarule.training.step import Batch, Step
 
 OPTIMIZERS = {
@@ -75,7 +75,7 @@ class Deltarule:
     def __init__(self, task: Task):
         self.task = task
         self.step = Step(network(task.sizes), dr.SoftmaxCrossEntropy(), OPTIMIZERS[task.optimizer](task.rate))
-        self.program = epoch_program(self.step, task.batch, "permutation")
+        self.program = epoch_program(self.step.structure(), task.batch, "permutation")
         x, target = task.data
         self.data = jax.device_put(Batch(x, target, np.ones(len(x), np.float32)))
 
@@ -116,7 +116,7 @@ class Floor:
                 return (dy.T @ x).T  # (i, o)
             return dy.T @ x  # (o, i)
 
-        @functools.partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+        @functools.partial(jax.jit, compiler_options=compiler_options())
         def products(Ws, carry, batches):
             def one(_, x):
                 hs = [x]

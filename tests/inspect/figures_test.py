@@ -1,6 +1,5 @@
 """Figures are whole SVG files that show what was measured: no script, nothing from the network."""
 
-import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -52,13 +51,45 @@ def test_a_loss_that_is_not_positive_is_drawn():
     assert "loss" in texts(figures.curves([{"epoch": n, "loss": 1.0 - n, "seconds": 1.0} for n in (1, 2)]))
 
 
-def test_confusion_counts_the_true_class_by_row():
-    labels = ["no", "yes"]
-    svg = figures.confusion(np.array(["yes"] * 4 + ["no"] * 2), np.array(["no"] * 3 + ["yes"] * 3), labels)
-    shown = texts(svg)
-    assert "2 of 6 right" not in shown
-    assert "1 of 6 right" in shown
-    assert shown.count("no") == shown.count("yes") == 2
-    counts = dict(re.findall(rb"translate\(([\d.]+ [\d.]+)\)[^>]*>(\d)</text>|$^", svg))
-    assert sorted(texts(svg)).count("3") == 1
-    assert counts is not None
+def test_confusion_has_the_truth_by_row_and_the_prediction_by_column():
+    labels, true = ["no", "yes"], np.array(["no"] * 3 + ["yes"] * 3)
+    root = ElementTree.fromstring(figures.confusion(np.array(["yes"] * 4 + ["no"] * 2), true, labels))
+    place = {element.text: element for element in root.iter() if element.tag.endswith("}text")}
+    x, y = ({text: float(element.get(axis)) for text, element in place.items()} for axis in "xy")
+    assert "1 of 6 right" in place
+    assert (x["2"] < x["3"], y["2"] > y["3"]) == (True, True)  # yes taken for no: left, below
+    assert (x["1"] == x["3"], y["1"] == y["2"]) == (True, True)  # yes taken for yes: right, below
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(2, True), (20, True), (21, False), (60, False)])
+def test_confusion_counts_are_written_where_there_is_room(classes, shown):
+    labels = [f"name {i}" for i in range(classes)]
+    true = np.repeat(labels, 7)
+    found = texts(figures.confusion(true, true, labels))
+    assert (found.count("7") == classes) is shown
+    assert set(labels) <= set(found)
+
+
+def test_names_with_the_signs_of_xml_stay_as_they_are():
+    labels = ["<script>", "a & b", "größe"]
+    assert set(labels) <= set(texts(figures.confusion(np.array(labels), np.array(labels), labels)))
+    assert "true a<b & c" in texts(figures.predicted(np.arange(3.0), np.arange(3.0), "a<b & c"))
+
+
+@pytest.mark.xfail(strict=True, raises=UserWarning, reason="the figure does not grow with the names")
+def test_two_classes_with_long_names_have_room():
+    labels = [f"a class with the long name {i}" for i in range(2)]
+    assert set(labels) <= set(texts(figures.confusion(np.array(labels), np.array(labels), labels)))
+
+
+@pytest.mark.parametrize("name", ["$5 to $9", r"$\b$", "中文", "a\x0bb"])
+@pytest.mark.xfail(strict=True, reason="names pass through mathtext, a font's warning, and into XML as they are")
+def test_any_name_is_drawn_as_it_is(name):
+    labels = np.array([name, "other"])
+    assert name.replace("\x0b", "\ufffd") in texts(figures.confusion(labels, labels, labels.tolist()))
+
+
+def test_pictures_say_what_is_wrong():
+    found = texts(figures.pictures(np.ones((13, 2, 2)), np.arange(13), np.r_[np.arange(12), 5]))
+    assert found[-1] == "12, is 5"
+    assert "11" in found

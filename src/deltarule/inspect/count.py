@@ -32,8 +32,6 @@ def count_equation(equation: Any) -> int:
     out = equation.outvars[0].aval if equation.outvars else None
     if name == "scan":
         return params["length"] * count_jaxpr(params["jaxpr"].jaxpr)
-    if name == "cond":  # one branch runs
-        return max(count_jaxpr(branch.jaxpr) for branch in params["branches"])
     for key in INNER:
         if key in params:
             inner = params[key]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
-from deltarule.kernels.products import weight_gradient
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -71,7 +70,7 @@ class Dense(Layer):
         x = saved
         dx = dy @ params["W"].T  # (..., i)
         dy = dy.reshape(-1, self.features)  # (n, o)
-        dparams = {"W": weight_gradient(x.reshape(-1, x.shape[-1]), dy)}  # (i, o)
+        dparams = {"W": x.reshape(-1, x.shape[-1]).T @ dy}  # (i, o)
         if self.bias:
             dparams["b"] = dy.sum(0)  # (o,)
         return dx, dparams

@@ -57,10 +57,12 @@ class SoftmaxCrossEntropy(Loss):
     def __call__(self, y, target, weight):
         w = per_example(weight, y) * y.shape[-1]  # (n, ..., 1)
         t = self.distribution(y, target)  # (n, ..., k)
+        certain = target.ndim < y.ndim and self.class_weights is None
+        mass = 1 if certain else t.sum(-1, keepdims=True)  # (n, ..., 1)
         z = y - y.max(-1, keepdims=True)  # (n, ..., k)
         log_p = z - jnp.log(jnp.exp(z).sum(-1, keepdims=True))  # (n, ..., k)
         value = mean_of(-(t * log_p).sum(-1), weight)
-        return value, w * (jnp.exp(log_p) * t.sum(-1, keepdims=True) - t)
+        return value, w * (jnp.exp(log_p) * mass - t)
 
     def distribution(self, y, target):
         """The target as a (smoothed, weighted) distribution over the K classes."""

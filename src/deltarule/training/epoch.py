@@ -10,7 +10,23 @@ from deltarule.training.parts import scan_parts
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, Report, State, Step
 
-COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}  # whole AVX-512 registers where a CPU has them
+WANTED = {
+    "xla_cpu_prefer_vector_width": 512,  # whole AVX-512 registers where a CPU has them
+    "xla_cpu_copy_insertion_use_region_analysis": True,  # no copy of the weights in each step
+}
+
+
+@functools.cache
+def compiler_options() -> dict[str, int | bool]:
+    """Those of the options above that the installed XLA knows."""
+    known = {}
+    for name, value in WANTED.items():
+        try:
+            jax.jit(lambda: 0).lower().compile(compiler_options={name: value})
+        except jax.errors.JaxRuntimeError:
+            continue
+        known[name] = value
+    return known
 
 
 @functools.lru_cache(maxsize=64)
@@ -20,7 +36,7 @@ def epoch_program(step: Step, batch_size: int, order: str) -> Callable:
     The state that goes in is not donated: it is the last good one, should this epoch diverge.
     """
 
-    @functools.partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+    @functools.partial(jax.jit, compiler_options=compiler_options())
     def epoch(state: State, data: Batch) -> tuple[State, jax.Array]:
         rows = ORDERS[order](state.key, state.epoch, len(data.x))
         walk = in_exact_batches if step.net.mixes_examples else in_equal_batches
@@ -34,33 +50,39 @@ def in_equal_batches(step: Step, state: State, data: Batch, rows: jax.Array, siz
     """(state, mean loss) after a step over each `size` rows; what the last batch lacks is filled with weight 0.
 
     An example of weight 0 has a δ of 0 and changes nothing, and one loop body serves all batches, which halves
-    the time to compile.
+    the time to compile. The weights of all batches are brought to their mean before the loop.
     """
     n = len(rows)
     steps = -(-n // size)
-    rows = jnp.pad(rows, (0, steps * size - n)).reshape(steps, size)
-    left = n - size * jnp.arange(steps)  # rows that are still to come, by step
+    rows = jnp.pad(rows, (0, steps * size - n)).reshape(steps, size)  # (k, n)
+    counts = jnp.arange(steps * size).reshape(steps, size) < n  # (k, n)
+    weight = jnp.where(counts, data.weight[rows], 0)  # (k, n)
+    total = jax.vmap(step.loss.total)(data.target[rows], weight)  # (k,)
+    share = weight / jnp.where(total > 0, total, 1)[:, None]  # (k, n)
 
     def one(state, group):
-        rows, left = group
-        batch = take(data, rows)
-        return step(state, batch._replace(weight=jnp.where(jnp.arange(size) < left, batch.weight, 0)))
+        rows, share = group
+        return step.move(state, Batch(take(data.x, rows), take(data.target, rows), share))
 
-    state, reports = jax.lax.scan(one, state, (rows, left))
-    return state, mean_loss(reports)
+    state, losses = jax.lax.scan(one, state, (rows, share))
+    return state, mean_loss(Report(losses, total))
 
 
 def in_exact_batches(step: Step, state: State, data: Batch, rows: jax.Array, size: int) -> tuple[State, jax.Array]:
     """The same, where a layer mixes the examples of a batch: the last batch is as small as it is."""
-    state, reports, last = scan_parts(lambda state, rows: step(state, take(data, rows)), state, rows, size)
+
+    def one(state, rows):
+        return step(state, jax.tree.map(lambda a: take(a, rows), data))
+
+    state, reports, last = scan_parts(one, state, rows, size)
     if last is not None:
-        reports = jax.tree.map(lambda many, one: jnp.append(many, one), reports, last)
+        reports = jax.tree.map(jnp.append, reports, last)
     return state, mean_loss(reports)
 
 
-def take(data: Batch, rows: jax.Array) -> Batch:
-    """The examples at these rows."""
-    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+def take(array: jax.Array, rows: jax.Array) -> jax.Array:
+    """The rows of an array, whose numbers are known to be in bounds."""
+    return array.at[rows].get(mode="promise_in_bounds")
 
 
 def mean_loss(reports: Report) -> jax.Array:

@@ -99,9 +99,13 @@ class Step:
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
         total = self.loss.total(batch.target, batch.weight)
         share = batch.weight / jnp.where(total > 0, total, 1)  # a batch without weight moves nothing
-        key = jax.random.wrap_key_data(state.key)
-        context = Context(key, state.memory, (state.step,))
-        value, dparams, memory = self.gradients(state.params, batch._replace(weight=share), context)
+        state, value = self.move(state, batch._replace(weight=share))
+        return state, Report(loss=value, weight=total)
+
+    def move(self, state: State, batch: Batch) -> tuple[State, jax.Array]:
+        """(state, loss) after a step on a batch whose weights carry the mean."""
+        context = Context(jax.random.wrap_key_data(state.key), state.memory, (state.step,))
+        value, dparams, memory = self.gradients(state.params, batch, context)
 
         rates = self.optimizer.rates(state.numbers, state.step)
         if self.l2 is not None:
@@ -109,9 +113,7 @@ class Step:
         if self.clip_norm is not None:
             dparams = clip_norm(dparams, rates["clip_norm"])
         params, slots = self.optimizer.update(dparams, state.slots, state.params, rates)
-
-        moved = state._replace(params=params, memory=memory, slots=slots, step=state.step + 1)
-        return moved, Report(loss=value, weight=total)
+        return state._replace(params=params, memory=memory, slots=slots, step=state.step + 1), value
 
     def gradients(self, params: Params, batch: Batch, context: Context) -> tuple[jax.Array, Params, Memory]:
         """(loss, dparams, memory) of a batch whose weights carry the mean, in as many parts as asked for."""
