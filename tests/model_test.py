@@ -212,7 +212,7 @@ def test_another_shape_than_was_trained_on_is_named(x):
         (lambda: dr.Model(dr.Dense(1), dr.SquaredError), "loss must be a Loss"),
         (lambda: dr.Model(dr.Dense(1), dr.SquaredError(), dr.SGD), "optimizer must be an Optimizer"),
         (lambda: regression(clip_norm=0), "clip_norm must be positive, got 0"),
-        (lambda: regression(l2=-1), "L2: strength must not be negative, got -1"),
+        (lambda: regression(l2=-1), "L2: strength must be a number of at least 0, got -1"),
         (lambda: regression(seed=-1), "seed"),
         (lambda: regression(seed=2**64), "seed"),
         (lambda: regression(seed="one"), "seed"),

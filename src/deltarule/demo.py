@@ -1,14 +1,17 @@
 """The demonstration: scikit-learn's handwritten digits, read by a network of two hidden layers."""
 
+import gzip
+import importlib.util
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deltarule.data.arrays import split
+from deltarule.errors import FileError
 from deltarule.experiment import metrics_writer, new_folder
 from deltarule.files import write_whole
-from deltarule.job import write_settings
 from deltarule.layers import Chain, Dense, ReLU
 from deltarule.losses import SoftmaxCrossEntropy
 from deltarule.model import Model
@@ -23,12 +26,9 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
 
     The rest chooses nothing: neither when to stop nor which epoch to keep.
     """
-    from sklearn.datasets import load_digits
-
     from deltarule.inspect import figures
 
-    images, labels = load_digits(return_X_y=True)  # (1797, 64), (1797,)
-    images = (images / 16).astype(np.float32)
+    images, labels = load_digits()
     kept, held = split(len(images), HELD_OUT, seed, labels)
     steps = EPOCHS * -(-len(kept) // BATCH_SIZE)
     model = Model(
@@ -53,7 +53,6 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
     measured = model.evaluate(images[held], labels[held])
     predicted = model.predict(images[held]).argmax(1)
     model.save(folder / "model.safetensors")
-    write_settings(folder / "run.toml", {"demo": "digits", "seed": seed, "epochs": EPOCHS, "batch": BATCH_SIZE})
     write_whole(folder / "curves.svg", figures.curves(model.history.rows))
     write_whole(folder / "confusion.svg", figures.confusion(predicted, labels[held], range(10)))
     wrong_first = np.argsort(predicted == labels[held], kind="stable")[:36]
@@ -72,3 +71,17 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
         "parameters": model.parameters,
         "run": str(folder),
     }
+
+
+def load_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (1797, 64) from 0 to 1 and labels (1797,), from the file that comes with scikit-learn.
+
+    scikit-learn itself is not imported, which would take longer than the training.
+    """
+    found = importlib.util.find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise FileError("the digits come with scikit-learn: pip install 'deltarule[cli]' brings it")
+    file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(file, "rt") as lines:
+        table = np.loadtxt(lines, delimiter=",", dtype=np.float32)  # (1797, 65)
+    return table[:, :64] / 16, table[:, 64].astype(int)

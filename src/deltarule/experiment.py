@@ -3,15 +3,16 @@
 import dataclasses
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltarule.data.arrays import read_npz, split
+from deltarule.data.arrays import as_numbers, as_weights, read_npz, split
 from deltarule.data.table import Preprocessing, read_table
-from deltarule.data.target import strata
+from deltarule.data.target import present, strata
 from deltarule.errors import DataError, FileError
 from deltarule.files import make_folder, write_whole
 from deltarule.job import Job, write_settings
@@ -62,25 +63,30 @@ class Result:
     notes: tuple[str, ...]
 
 
-def train(job: Job, progress: bool | None = None) -> Result:
-    """Reads, prepares, trains, evaluates, and writes the run folder.
+def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]], object] = len) -> Result:
+    """Reads, prepares, trains, evaluates, and writes the run folder; `tell` gets the notes before training.
 
     Raises:
         FileError, DataError, SettingError: what is wrong with the file, the table or the settings.
         DivergedError: the loss was lost; the last good model is in the run folder.
     """
+    from deltarule.inspect import figures
+
     start = time.perf_counter()
     notes: list[str] = []
     frame, weight = read_data(job.data, notes)
     task = None if job.task == "auto" else job.task
     kept, held = split(len(frame), job.validation, job.seed, strata(frame, job.target, task))
     preparation = Preprocessing.fit(frame, job.target, task, rows=kept)
-    (x, y), (x_held, y_held) = (arrays(preparation, frame[rows]) for rows in (kept, held))
+    tell([*notes, *preparation.notes])
+    x, y, w = arrays(preparation, frame[kept], weight[kept])
+    held_out = x_held, y_held, w_held = arrays(preparation, frame[held], weight[held])
     model = Model(
         network(preparation, job.hidden, ACTIVATIONS[job.activation]()),
         loss=SoftmaxCrossEntropy() if preparation.task == "classification" else SquaredError(),
         optimizer=OPTIMIZERS[job.optimizer](job.learning_rate),
         l2=job.l2,
+        clip_norm=job.clip_norm,
         seed=job.seed,
     )
     model.notes["preprocessing"] = preparation.to_json()
@@ -90,9 +96,9 @@ def train(job: Job, progress: bool | None = None) -> Result:
             x,
             y,
             epochs=job.epochs,
-            batch_size=job.batch_size or min(32, len(x)),
-            validation=(x_held, y_held),
-            sample_weight=None if weight is None else weight[kept],
+            batch_size=min(32, len(x)) if job.batch_size is None else job.batch_size,
+            validation=held_out,
+            sample_weight=w,
             patience=job.patience or None,
             callbacks=[metrics_writer(folder / "metrics.jsonl")],
             progress=progress,
@@ -101,7 +107,9 @@ def train(job: Job, progress: bool | None = None) -> Result:
         if model.state is not None:
             model.save(folder / "model.safetensors")
             write_settings(folder / "run.toml", dataclasses.asdict(job))
-    measured = model.evaluate(x_held, y_held)
+        elif not any(folder.iterdir()):
+            folder.rmdir()
+    measured = model.evaluate(x_held, y_held, w_held)
     metric = METRICS[preparation.task]
     summary = {
         "task": preparation.task,
@@ -109,11 +117,18 @@ def train(job: Job, progress: bool | None = None) -> Result:
         "validation": measured[metric],
         "loss": measured["loss"],
         "epochs": len(model.history.rows),
-        "seconds": time.perf_counter() - start,
+        "best_epoch": model.history.best_epoch,
+        "ended": model.history.ended,
+        "seconds": round(time.perf_counter() - start, 3),
         "parameters": model.parameters,
         "run": str(folder),
     }
-    draw(folder, model, preparation, preparation.decode(model.predict(x_held)), actual(preparation, y_held))
+    write_whole(folder / "curves.svg", figures.curves(model.history.rows))
+    predicted, true = preparation.decode(model.predict(x_held)), actual(preparation, y_held)
+    if preparation.task == "classification":
+        write_whole(folder / "confusion.svg", figures.confusion(predicted, true, preparation.classes))
+    else:
+        write_whole(folder / "predicted.svg", figures.predicted(predicted, true, preparation.target_name))
     return Result(model, folder, summary, (*notes, *preparation.notes))
 
 
@@ -148,27 +163,32 @@ def evaluate(model_path: str, data: str) -> tuple[dict[str, Any], list[str]]:
     return {**result, "rows": len(y)}, [*notes, *told]
 
 
-def read_data(path: str, notes: list[str]) -> tuple["pl.DataFrame", np.ndarray | None]:
-    """The table in a file, and the examples' weights where a .npz file has them; `notes` gets what to know."""
+def read_data(path: str, notes: list[str]) -> tuple["pl.DataFrame", np.ndarray]:
+    """The table in a file, and each row's weight, 1 where the file gives none; `notes` gets what to know."""
     if Path(path).suffix.lower() != ".npz":
-        return read_table(path, notes), None
+        frame = read_table(path, notes)
+        return frame, np.ones(len(frame), np.float32)
     import polars as pl
 
     found = read_npz(path)
-    x = found["x"].reshape(len(found["x"]), -1)  # (n, i)
-    frame = pl.DataFrame({f"x{i}": column for i, column in enumerate(x.T)})
+    x = as_numbers(found["x"], f"{path}: x")
+    frame = pl.DataFrame({f"x{i}": column for i, column in enumerate(x.reshape(len(x), -1).T)})
     if "y" in found:
         if found["y"].shape != (len(x),):
-            raise DataError(
-                f"{path}: expected y of shape ({len(x)},), one target a row of x, got {found['y'].shape}"
-            )
-        frame = frame.with_columns(y=pl.Series(found["y"]))
-    return frame, found.get("weight")
+            raise DataError(f"{path}: expected y of shape ({len(x)},), one a row of x, got {found['y'].shape}")
+        try:
+            frame = frame.with_columns(y=pl.Series(found["y"]))
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"{path}: y cannot be a column of a table: {error}") from None
+    return frame, as_weights(found.get("weight", np.ones(len(x))), len(x))
 
 
-def arrays(preparation: Preprocessing, frame: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray]:
-    """x and y of the rows that have a target."""
-    return preparation.transform(frame, with_target=True)[0], preparation.target(frame)
+def arrays(
+    preparation: Preprocessing, frame: "pl.DataFrame", weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and weights of the rows that have a target."""
+    known = present(frame[preparation.target_name])
+    return preparation.transform(frame, with_target=True)[0], preparation.target(frame), weight[known]
 
 
 def actual(preparation: Preprocessing, y: np.ndarray) -> np.ndarray:
@@ -230,14 +250,3 @@ def metrics_writer(path: Path) -> Callback:
             raise FileError(f"{path} cannot be written: {error.strerror or error}") from None
 
     return write
-
-
-def draw(folder: Path, model: Model, preparation: Preprocessing, predicted: np.ndarray, true: np.ndarray) -> None:
-    """The figures of a run: its curves, and predictions against the truth."""
-    from deltarule.inspect import figures
-
-    write_whole(folder / "curves.svg", figures.curves(model.history.rows))
-    if preparation.task == "classification":
-        write_whole(folder / "confusion.svg", figures.confusion(predicted, true, preparation.classes))
-    else:
-        write_whole(folder / "predicted.svg", figures.predicted(predicted, true, preparation.target_name))

@@ -5,7 +5,8 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from deltarule.errors import FileError, SettingError
 from deltarule.files import write_whole
@@ -24,6 +25,7 @@ class Job:
         optimizer: How the parameters move.
         learning_rate: The size of a step.
         l2: λ of the penalty λ |W|² on the weights.
+        clip_norm: The largest global norm of a gradient; by default gradients are left as they are.
         epochs: The most passes over the data.
         batch_size: Examples a step; by default 32, less for a small table.
         validation: The share of the rows that is held out.
@@ -40,6 +42,7 @@ class Job:
     optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"
     learning_rate: float = 1e-3
     l2: float = 1e-4
+    clip_norm: float | None = None
     epochs: int = 300
     batch_size: int | None = None
     validation: float = 0.2
@@ -70,4 +73,27 @@ def read_settings(path: str) -> dict[str, Any]:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
             raise SettingError(f"{path}: unknown setting {name!r}; {hint}")
-    return settings
+    kinds = get_type_hints(Job)
+    for name, value in settings.items():
+        if not fits(value, kinds[name]):
+            raise SettingError(f"{path}: {name} = {value!r} does not fit; expected {expected(kinds[name])}")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value from a TOML file is of a setting's type."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(fits(each, int) for each in value)
+    if get_origin(kind) is UnionType:
+        return any(fits(value, each) for each in get_args(kind))
+    return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)
+
+
+def expected(kind: Any) -> str:
+    """A setting's type in words."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    words = {"str": "text", "int": "a whole number", "float": "a number"}
+    return words.get(getattr(kind, "__name__", ""), "whole numbers" if get_origin(kind) is tuple else "a number")

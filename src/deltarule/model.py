@@ -20,10 +20,10 @@ from deltarule.model_file import read_model, write_model
 from deltarule.optimizers.optimizer import Optimizer
 from deltarule.optimizers.rmsprop import RMSProp
 from deltarule.training import evaluate
-from deltarule.training.run import Diverged, History, Settings, run
+from deltarule.training.run import History, Settings, run
 from deltarule.training.step import Batch, State, Step
 
-Validation = float | tuple[ArrayLike, ArrayLike] | None
+Validation = float | tuple[ArrayLike, ...] | None
 
 
 class Model:
@@ -91,7 +91,8 @@ class Model:
         Args:
             epochs: passes over the data.
             batch_size: examples a step, 64 by default or all if fewer; an epoch's last batch may be smaller.
-            validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y).
+            validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y), or
+                (x, y, weight).
             sample_weight: (n,), how much each example counts.
             micro_batches: in how many parts a batch passes through the network; saves memory.
             settings: order, patience, restore_best, callbacks, progress, as `training.run.Settings` states.
@@ -123,15 +124,13 @@ class Model:
         state = self.state if self.state is not None else step.init(data.x.shape, self.seed)
         use_compilation_cache()
         state, data, held_out = jax.device_put((state._replace(numbers=step.hyperparameters()), data, held_out))
+        history = History()
         try:
-            self.state, self.history = run(step, state, data, held_out, chosen)
-        except Diverged as lost:
-            self.state, self.history = lost.state, lost.history
-            raise
-        finally:
-            if self.state is not None:
-                self.input_shape = tuple(data.x.shape[1:])
-        return self.history
+            history.state, _ = run(step, state, data, held_out, chosen, history)
+        finally:  # whatever ends the run, finished epochs are kept
+            if history.state is not None:
+                self.state, self.history, self.input_shape = history.state, history, data.x.shape[1:]
+        return history
 
     def predict(self, x: ArrayLike) -> np.ndarray:
         """Predictions for x (n, ...): values of a regression, probabilities of a classifier.

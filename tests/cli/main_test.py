@@ -80,7 +80,10 @@ def test_an_error_with_a_name_is_one_paragraph(monkeypatch, capsys):
 
 
 def test_an_interrupt_has_its_own_status(monkeypatch, capsys):
-    assert failing(monkeypatch, capsys, KeyboardInterrupt()) == (130, "deltarule: interrupted\n")
+    assert failing(monkeypatch, capsys, KeyboardInterrupt()) == (
+        130,
+        "deltarule: interrupted; a run folder keeps the finished epochs\n",
+    )
 
 
 @pytest.mark.parametrize("package", ["tyro", "polars", "matplotlib"])

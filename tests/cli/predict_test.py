@@ -88,8 +88,8 @@ def test_the_result_is_one_line_of_json(model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["predict", str(model / "model.safetensors"), str(model.parent / "table.csv"), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (summary["rows"], summary["output"]) == (80, "predictions.csv")
-    assert pl.read_csv("predictions.csv").columns == summary["columns"]
+    assert (summary["rows"], summary["output"]) == (80, "table-predictions.csv")
+    assert pl.read_csv("table-predictions.csv").columns == summary["columns"]
 
 
 @pytest.mark.parametrize(

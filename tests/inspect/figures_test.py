@@ -76,14 +76,12 @@ def test_names_with_the_signs_of_xml_stay_as_they_are():
     assert "true a<b & c" in texts(figures.predicted(np.arange(3.0), np.arange(3.0), "a<b & c"))
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="the figure does not grow with the names")
 def test_two_classes_with_long_names_have_room():
     labels = [f"a class with the long name {i}" for i in range(2)]
     assert set(labels) <= set(texts(figures.confusion(np.array(labels), np.array(labels), labels)))
 
 
 @pytest.mark.parametrize("name", ["$5 to $9", r"$\b$", "中文", "a\x0bb"])
-@pytest.mark.xfail(strict=True, reason="names pass through mathtext, a font's warning, and into XML as they are")
 def test_any_name_is_drawn_as_it_is(name):
     labels = np.array([name, "other"])
     assert name.replace("\x0b", "\ufffd") in texts(figures.confusion(labels, labels, labels.tolist()))

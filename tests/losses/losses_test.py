@@ -234,7 +234,7 @@ def test_one_output_takes_targets_with_or_without_its_axis(given):
         (lambda: SoftmaxCrossEntropy(1.0), "label_smoothing must be in [0, 1), got 1.0"),
         (lambda: SoftmaxCrossEntropy(-0.1), "label_smoothing must be in [0, 1), got -0.1"),
         (lambda: SoftmaxCrossEntropy(class_weights=(1, -1)), "class weights must not be negative"),
-        (lambda: losses.L2(-1.0), "L2: strength must not be negative, got -1.0"),
+        (lambda: losses.L2(-1.0), "L2: strength must be a number of at least 0, got -1.0"),
     ],
 )
 def test_a_wrong_setting_is_named(make, message):

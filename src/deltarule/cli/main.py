@@ -34,9 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     except DeltaruleError as error:
         return fail(str(error))
     except ModuleNotFoundError as error:
-        return fail(f"{error.name} is not installed; pip install 'deltarule[cli]' brings it")
+        package = (error.name or str(error)).split(".")[0]
+        return fail(f"{package} is not installed; pip install 'deltarule[cli]' brings it")
     except KeyboardInterrupt:
-        return fail("interrupted", status=130)
+        return fail("interrupted; a run folder keeps the finished epochs", status=130)
     return 0
 
 

@@ -28,31 +28,30 @@ class Train(Job):
 
 
 def main(arguments: list[str]) -> None:
-    if "--config" in arguments:
-        at = arguments.index("--config")
-        if at + 1 == len(arguments):
-            raise SettingError("train: --config expects a TOML file")
-        flags = as_flags(read_settings(arguments[at + 1]))
-        arguments = flags + arguments[:at] + arguments[at + 2 :]
-    settings = tyro.cli(Train, prog="deltarule train", args=arguments, config=FLAGS)
+    arguments, file = without_config(arguments)
+    default = Train(**{"data": tyro.MISSING, **(read_settings(file) if file else {})})
+    settings = tyro.cli(Train, prog="deltarule train", args=arguments, default=default, config=FLAGS)
     job = Job(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Job)})
-    result = train(job, progress=True)
-    tell(result.notes)
+    result = train(job, progress=True, tell=tell)
     summary = result.summary
+    target = result.model.notes["preprocessing"]["target"]["name"]
     say(
         summary,
         settings.json,
-        f"{summary['task']} of {result.model.notes['preprocessing']['target']['name']!r}: "
-        f"{summary['metric']} {summary['validation']:.4f} on held-out rows, "
-        f"after {summary['epochs']} epochs in {summary['seconds']:.1f} s\n"
+        f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f} on held-out rows, "
+        f"which also chose the epoch: {summary['best_epoch']} of {summary['epochs']} ({summary['ended']}), "
+        f"in {summary['seconds']:.1f} s\n"
         f"look at {summary['run']}/: model.safetensors, curves.svg, metrics.jsonl, run.toml",
     )
 
 
-def as_flags(settings: dict) -> list[str]:
-    """A TOML file's settings as the flags that mean the same, so that one parser checks both."""
-    flags = []
-    for name, value in settings.items():
-        values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-        flags += values if name == "data" else [f"--{name.replace('_', '-')}", *values]
-    return flags
+def without_config(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without `--config FILE`, and the FILE."""
+    for at, argument in enumerate(arguments):
+        if argument.startswith("--config="):
+            return arguments[:at] + arguments[at + 1 :], argument.removeprefix("--config=")
+        if argument == "--config":
+            if at + 1 == len(arguments):
+                raise SettingError("train: --config expects a TOML file")
+            return arguments[:at] + arguments[at + 2 :], arguments[at + 1]
+    return arguments, None

@@ -8,20 +8,31 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.errors import DataError, FileError, ShapeError
+from deltarule.errors import DataError, FileError, SettingError, ShapeError
 
 
 def as_features(x: ArrayLike, name: str = "x") -> np.ndarray:
-    """Return the examples `x` (n, ...) as a contiguous float32 array, copied only where it is none yet.
+    """Return the examples `x` (n, ...) as `as_numbers` does, and refuse NaN and infinity.
 
-    Booleans, integers and floats of every width are taken; float64 is rounded to float32.
-
-    Raises `ShapeError` for a single number, ragged lists or no examples, and `DataError` for text, objects,
-    NaN, infinity, or a number too large for float32.
+    Raises `ShapeError` and `DataError`, as `as_numbers` does, and `DataError` for NaN, infinity, or a number too
+    large for float32.
 
     >>> as_features([[1, 2], [3, 4]])
     array([[1., 2.],
            [3., 4.]], dtype=float32)
+    """
+    features = as_numbers(x, name)
+    if not np.isfinite(features).all():
+        _refuse_non_finite(np.asarray(x), features, name)
+    return features
+
+
+def as_numbers(x: ArrayLike, name: str = "x") -> np.ndarray:
+    """Return the examples `x` (n, ...) as a contiguous float32 array, copied only where it is none yet.
+
+    Booleans, integers and floats of every width are taken; float64 is rounded to float32.
+
+    Raises `ShapeError` for a single number, ragged lists or no examples, and `DataError` for text and objects.
     """
     given = _numeric(x, name)
     if given.ndim == 0:
@@ -35,10 +46,7 @@ def as_features(x: ArrayLike, name: str = "x") -> np.ndarray:
             "Check the selection that made the array."
         )
     with np.errstate(over="ignore"):
-        features = np.ascontiguousarray(given, dtype=np.float32)
-    if not np.isfinite(features).all():
-        _refuse_non_finite(given, features, name)
-    return features
+        return np.ascontiguousarray(given, dtype=np.float32)
 
 
 def as_weights(weight: ArrayLike, examples: int) -> np.ndarray:
@@ -108,6 +116,8 @@ def split(
             f"split: expected at least one example on each side, but a fraction of {fraction} of {examples} "
             f"examples holds out {count}. Use another fraction or more examples."
         )
+    if seed < 0:
+        raise SettingError(f"split: seed must be a whole number of at least 0, got {seed}")
     random = np.random.default_rng(seed)
     if strata is None:
         held_out = random.permutation(examples)[:count]

@@ -1,9 +1,13 @@
 """A run's figures as SVG: curves, a confusion matrix, predictions against the truth, pictures with labels."""
 
+import functools
 import io
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,17 +15,42 @@ from matplotlib.ticker import MaxNLocator
 TRAINING, HELD_OUT, WRONG = "#1f5fa8", "#d9731a", "#c0272d"
 
 
-def svg(figure: Figure) -> bytes:
-    """The figure as a file's content; the same figure gives the same bytes."""
-    import matplotlib
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "deltarule",
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.parse_math": False,
+}
+LONGEST = 30  # characters of a label
 
-    with matplotlib.rc_context({"svg.hashsalt": "deltarule", "font.size": 10, "svg.fonttype": "none"}):
+
+def svg(draw: Callable[[], Figure]) -> bytes:
+    """A figure as a file's content; the same figure gives the same bytes. Names are drawn as they are."""
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's font may have what this one lacks
         file = io.BytesIO()
-        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        draw().savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     return file.getvalue()
 
 
-def curves(rows: Sequence[dict[str, Any]]) -> bytes:
+def drawn(draw: Callable[..., Figure]) -> Callable[..., bytes]:
+    """Makes a function that draws a figure one that gives its SVG."""
+
+    @functools.wraps(draw)
+    def file(*arguments: Any, **settings: Any) -> bytes:
+        return svg(lambda: draw(*arguments, **settings))
+
+    return file
+
+
+def label(name: Any) -> str:
+    """A name short enough for an axis, of characters that XML can hold."""
+    text = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(name))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+@drawn
+def curves(rows: Sequence[dict[str, Any]]) -> Figure:
     """Loss by epoch, and the validation metric beside it where there is one."""
     metric = next((name for name in rows[0] if name.startswith("validation_") and name != "validation_loss"), None)
     figure = Figure(figsize=(8 if metric else 4, 3), layout="constrained")
@@ -41,21 +70,22 @@ def curves(rows: Sequence[dict[str, Any]]) -> bytes:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)
-    return svg(figure)
+    return figure
 
 
-def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -> bytes:
+@drawn
+def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -> Figure:
     """How often each class was taken for each; the diagonal is right."""
-    index = {label: i for i, label in enumerate(classes)}
+    index = {each: i for i, each in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)), int)  # (true, predicted)
     for p, t in zip(predicted.tolist(), true.tolist(), strict=True):
         counts[index[t], index[p]] += 1
-    side = min(12.0, 1.8 + 0.4 * len(classes))
+    names = [label(each) for each in classes]
+    side = min(12.0, 1.8 + 0.4 * len(classes) + 0.08 * max(map(len, names)))
     figure = Figure(figsize=(side, side), layout="constrained")
     panel = figure.subplots()
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    names = [str(label) for label in classes]
     panel.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 3 else 0)
     panel.set_yticks(range(len(classes)), names)
     if len(classes) <= 20:
@@ -66,23 +96,25 @@ def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -
     panel.set_xlabel("predicted")
     panel.set_ylabel("true")
     panel.set_title(f"{np.trace(counts)} of {counts.sum()} right", loc="left")
-    return svg(figure)
+    return figure
 
 
-def predicted(predicted: np.ndarray, true: np.ndarray, name: str) -> bytes:
+@drawn
+def predicted(predicted: np.ndarray, true: np.ndarray, name: str) -> Figure:
     """Each held-out value against its prediction; a perfect one lies on the diagonal."""
     figure = Figure(figsize=(4, 4), layout="constrained")
     panel = figure.subplots()
     panel.axline((float(true.mean()), float(true.mean())), slope=1, color="0.6", linewidth=1)
-    panel.scatter(true, predicted, s=12, alpha=0.6, color=TRAINING, edgecolors="none")
-    panel.set_xlabel(f"true {name}")
-    panel.set_ylabel(f"predicted {name}")
+    panel.scatter(true, predicted, s=12, alpha=0.6, color=TRAINING, edgecolors="none", rasterized=len(true) > 2000)
+    panel.set_xlabel(f"true {label(name)}")
+    panel.set_ylabel(f"predicted {label(name)}")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
-    return svg(figure)
+    return figure
 
 
-def pictures(images: np.ndarray, predicted: np.ndarray, true: np.ndarray, columns: int = 12) -> bytes:
+@drawn
+def pictures(images: np.ndarray, predicted: np.ndarray, true: np.ndarray, columns: int = 12) -> Figure:
     """Images (n, h, w) with their predictions beneath; a wrong one in red, with the truth."""
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(0.62 * columns, 0.82 * rows), layout="constrained")
@@ -94,4 +126,4 @@ def pictures(images: np.ndarray, predicted: np.ndarray, true: np.ndarray, column
         )
     for panel in figure.axes:
         panel.set_axis_off()
-    return svg(figure)
+    return figure

@@ -62,6 +62,7 @@ class History:
     rows: list[Row] = field(default_factory=list)
     best_epoch: int = 0
     ended: str = "all epochs"
+    state: State | None = field(default=None, repr=False, compare=False)  # after the last good epoch
 
     def __getitem__(self, name: str) -> list[Any]:
         """One figure over the epochs, such as history["loss"]."""
@@ -69,9 +70,16 @@ class History:
 
 
 def run(
-    step: Step, state: State, data: Batch, validation: Batch | None, settings: Settings
+    step: Step,
+    state: State,
+    data: Batch,
+    validation: Batch | None,
+    settings: Settings,
+    history: History | None = None,
 ) -> tuple[State, History]:
     """Trains from `state` and returns the state to keep, with the history.
+
+    A `history` that is given is written as the run goes on, so that the finished epochs outlive an interrupt.
 
     Raises:
         DivergedError: the loss or a parameter became NaN or infinite. Its `state` and `history` are those of
@@ -79,7 +87,8 @@ def run(
     """
     epoch = epoch_program(step.structure(), settings.batch_size, settings.order)
     evaluate = evaluation_program(step.net, step.loss)
-    history, before, best, best_loss = History(), state, state, float("inf")
+    history = History() if history is None else history
+    before, best, best_loss = state, state, float("inf")
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
     start = time.perf_counter()
     with Progress(settings.epochs, len(data.x), settings.progress) as progress:
@@ -98,6 +107,7 @@ def run(
                 row[f"validation_{step.loss.metric_name}"] = float(measured[1])
             row["seconds"] = time.perf_counter() - start
             history.rows.append(row)
+            history.state = state
 
             watched = row.get("validation_loss", row["loss"])
             if watched < best_loss or not history.best_epoch:
@@ -118,6 +128,7 @@ def run(
 def lost(step: Step, state: State, data: Batch, settings: Settings, history: History, number: int) -> "Diverged":
     """The error for a run that was lost in epoch `number`, which starts from the good `state`."""
     del history.rows[number - 1 :]
+    history.state = state
     return Diverged(
         explain_divergence(step, state, data, settings.batch_size, settings.order, number), state, history
     )
