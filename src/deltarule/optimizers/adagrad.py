@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.errors import SettingError
-from deltarule.optimizers.optimizer import Optimizer, split
+from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
 
 
@@ -41,7 +41,7 @@ class AdaGrad(Optimizer):
             )
 
     def init(self, params):
-        return jax.tree.map(lambda theta: jnp.full_like(theta, self.initial), params)
+        return jax.tree.map(lambda s: s + s.dtype.type(self.initial), zeros(params))
 
     def update(self, dparams, slots, params, rates):
         alpha, epsilon = rates["learning_rate"], rates["epsilon"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from deltarule.errors import SettingError
 from deltarule.losses.l2 import NOT_WEIGHTS, on_weights
-from deltarule.optimizers.optimizer import Optimizer, split
+from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
 
 
@@ -47,7 +47,7 @@ class Adam(Optimizer):
         return {**super().numbers(), "1 - beta_1": 1 - self.beta_1, "1 - beta_2": 1 - self.beta_2}
 
     def init(self, params):
-        return {"m": jax.tree.map(jnp.zeros_like, params), "v": jax.tree.map(jnp.zeros_like, params)}
+        return {"m": zeros(params), "v": zeros(params)}
 
     def update(self, dparams, slots, params, rates):
         c_1, c_2, epsilon = rates["1 - beta_1"], rates["1 - beta_2"], rates["epsilon"]

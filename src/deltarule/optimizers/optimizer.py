@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 
 from deltarule.layers.layer import Params
 from deltarule.schedules import ConstantRate, Schedule, numbers
@@ -48,6 +49,11 @@ class Optimizer:
     def update(self, dparams: Params, slots: Slots, params: Params, rates: Rates) -> tuple[Params, Slots]:
         """(params, slots) after a step along `dparams`."""
         raise NotImplementedError
+
+
+def zeros(params: Params) -> Params:
+    """Zeros in the shape of the parameters, made on the host: XLA would compile a program for each shape."""
+    return jax.tree.map(lambda theta: np.zeros(theta.shape, theta.dtype), params)
 
 
 def split(pairs: Any, like: Any, parts: int = 2) -> tuple[Any, ...]:

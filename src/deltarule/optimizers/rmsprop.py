@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.errors import SettingError
-from deltarule.optimizers.optimizer import Optimizer, split
+from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
 
 
@@ -52,7 +52,7 @@ class RMSProp(Optimizer):
         return {**super().numbers(), "1 - decay": 1 - self.decay}
 
     def init(self, params):
-        return jax.tree.map(jnp.zeros_like, params)
+        return zeros(params)
 
     def update(self, dparams, slots, params, rates):
         alpha, rho, epsilon = rates["learning_rate"], rates["decay"], rates["epsilon"]

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 
 from deltarule.errors import SettingError
-from deltarule.optimizers.optimizer import Optimizer, split
+from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
 
 
@@ -41,7 +40,7 @@ class SGD(Optimizer):
         return 2 + 2 * bool(self.momentum) + 2 * self.nesterov
 
     def init(self, params):
-        return jax.tree.map(jnp.zeros_like, params) if self.momentum else ()
+        return zeros(params) if self.momentum else ()
 
     def update(self, dparams, slots, params, rates):
         alpha = rates["learning_rate"]

@@ -19,14 +19,18 @@ WANTED = {
 @functools.cache
 def compiler_options() -> dict[str, int | bool]:
     """Those of the options above that the installed XLA knows."""
-    known = {}
-    for name, value in WANTED.items():
-        try:
-            jax.jit(lambda: 0).lower().compile(compiler_options={name: value})
-        except jax.errors.JaxRuntimeError:
-            continue
-        known[name] = value
-    return known
+    if takes(WANTED):
+        return WANTED
+    return {name: value for name, value in WANTED.items() if takes({name: value})}
+
+
+def takes(options: dict[str, int | bool]) -> bool:
+    """Whether XLA compiles with these options."""
+    try:
+        jax.jit(lambda: 0).lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)
