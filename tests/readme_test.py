@@ -1,0 +1,43 @@
+"""The README's code does what it says."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import deltarule as dr
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+NETWORK, LAYER = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_network_trains_and_comes_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(NETWORK, {})
+    assert (tmp_path / "model.safetensors").exists()
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_the_layer_is_dense():
+    names = {"dataclass": dataclass, "Layer": dr.Layer, "Equations": dr.Equations, "Cost": dr.Cost}
+    exec(LAYER, names)
+    shown, ours, shape = names["Dense"](3), dr.Dense(3), (7, 5)
+    rng = np.random.default_rng(0)
+    params = {"W": jnp.asarray(rng.normal(size=(5, 3))), "b": jnp.asarray(rng.normal(size=3))}
+    x, dy = jnp.asarray(rng.normal(size=shape)), jnp.asarray(rng.normal(size=(7, 3)))
+    for (y, saved), layer in ((layer.forward(params, x, None), layer) for layer in (shown, ours)):
+        np.testing.assert_array_equal(y, ours.forward(params, x, None)[0])
+        dx, dparams = layer.backward(params, saved, dy)
+        expected_dx, expected = ours.backward(params, x, dy)
+        np.testing.assert_array_equal(dx, expected_dx)
+        assert dparams.keys() == expected.keys()
+    for figure in ("forward", "backward", "keeps_x"):
+        assert getattr(shown.cost(shape), figure) == getattr(ours.cost(shape), figure)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_what_it_links_to_is_there(link):
+    assert (Path(__file__).parent.parent / link).exists()
