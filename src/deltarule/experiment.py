@@ -63,7 +63,7 @@ class Result:
     notes: tuple[str, ...]
 
 
-def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]], object] = len) -> Result:
+def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]], None] | None = None) -> Result:
     """Reads, prepares, trains, evaluates, and writes the run folder; `tell` gets the notes before training.
 
     Raises:
@@ -78,7 +78,9 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
     task = None if job.task == "auto" else job.task
     kept, held = split(len(frame), job.validation, job.seed, strata(frame, job.target, task))
     preparation = Preprocessing.fit(frame, job.target, task, rows=kept)
-    tell([*notes, *preparation.notes])
+    notes += preparation.notes
+    if tell is not None:
+        tell(notes)
     x, y, w = arrays(preparation, frame[kept], weight[kept])
     held_out = x_held, y_held, w_held = arrays(preparation, frame[held], weight[held])
     model = Model(
@@ -129,7 +131,7 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
         write_whole(folder / "confusion.svg", figures.confusion(predicted, true, preparation.classes))
     else:
         write_whole(folder / "predicted.svg", figures.predicted(predicted, true, preparation.target_name))
-    return Result(model, folder, summary, (*notes, *preparation.notes))
+    return Result(model, folder, summary, tuple(notes))
 
 
 def predict(model_path: str, data: str) -> tuple[dict[str, np.ndarray], list[str]]:

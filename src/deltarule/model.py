@@ -57,7 +57,7 @@ class Model:
     ):
         for value, kind, name in ((net, Layer, "net"), (loss, Loss, "loss")):
             if not isinstance(value, kind):
-                raise SettingError(f"Model: {name} must be a {kind.__name__}, such as an instance, got {value!r}")
+                raise SettingError(f"Model: {name} must be a {kind.__name__}, got {value!r}")
         if not isinstance(optimizer, Optimizer | None):
             raise SettingError(f"Model: optimizer must be an Optimizer, such as RMSProp(1e-3), got {optimizer!r}")
         if clip_norm is not None and not clip_norm > 0:
@@ -104,7 +104,7 @@ class Model:
         """
         data = self.batch(x, y, sample_weight)
         held_out = None
-        if isinstance(validation, tuple):
+        if isinstance(validation, (tuple, list)):
             held_out = self.batch(*validation, like=data.x.shape[1:])
         elif validation is not None:
             whole = np.issubdtype(data.target.dtype, np.integer)
