@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +18,14 @@ WANTED = {
 
 
 @functools.cache
-def compiler_options() -> dict[str, int | bool]:
+def compiler_options() -> dict[str, Any]:
     """Those of the options above that the installed XLA knows."""
     if takes(WANTED):
         return WANTED
     return {name: value for name, value in WANTED.items() if takes({name: value})}
 
 
-def takes(options: dict[str, int | bool]) -> bool:
+def takes(options: dict[str, Any]) -> bool:
     """Whether XLA compiles with these options."""
     try:
         jax.jit(lambda: 0).lower().compile(compiler_options=options)
