@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from deltarule.errors import FileError, SettingError
 from deltarule.files import write_whole
@@ -86,7 +86,7 @@ def fits(value: Any, kind: Any) -> bool:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
         return isinstance(value, list) and all(fits(each, int) for each in value)
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (Union, UnionType):
         return any(fits(value, each) for each in get_args(kind))
     return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)
 

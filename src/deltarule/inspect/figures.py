@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 TRAINING, HELD_OUT, WRONG = "#1f5fa8", "#d9731a", "#c0272d"
-
-
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "deltarule",
     "svg.fonttype": "none",
@@ -24,23 +22,21 @@ STYLE: dict[Any, Any] = {
 LONGEST = 30  # characters of a label
 
 
-def svg(draw: Callable[[], Figure]) -> bytes:
-    """A figure as a file's content; the same figure gives the same bytes. Names are drawn as they are."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the reader's font may have what this one lacks
-        file = io.BytesIO()
-        draw().savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return file.getvalue()
-
-
 def drawn(draw: Callable[..., Figure]) -> Callable[..., bytes]:
-    """Makes a function that draws a figure one that gives its SVG."""
+    """Makes a function that draws a figure one that gives its SVG: the same bytes for the same figure.
+
+    Names are drawn as they are, and not as mathematics.
+    """
 
     @functools.wraps(draw)
-    def file(*arguments: Any, **settings: Any) -> bytes:
-        return svg(lambda: draw(*arguments, **settings))
+    def svg(*arguments: Any, **settings: Any) -> bytes:
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # the reader's font may have what this one lacks
+            file = io.BytesIO()
+            draw(*arguments, **settings).savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        return file.getvalue()
 
-    return file
+    return svg
 
 
 def label(name: Any) -> str:
