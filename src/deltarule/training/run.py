@@ -90,11 +90,14 @@ def run(
     history = History() if history is None else history
     before, best, best_loss = state, state, float("inf")
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
+    unattended = settings.patience is None and not settings.callbacks  # nothing but a loss can end the run early
+    ahead = None
     start = time.perf_counter()
     with Progress(settings.epochs, len(data.x), settings.progress) as progress:
         for number in range(1, settings.epochs + 1):
-            moved, loss = epoch(state, data)
+            moved, loss = ahead or epoch(state, data)
             measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
+            ahead = epoch(moved, data) if unattended and number < settings.epochs else None  # while the host reads
             loss, *measured = jax.device_get((loss, *measured))
             if not np.isfinite(loss):
                 if not finite(state.params):  # lost in the last step of the epoch before
