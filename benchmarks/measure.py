@@ -128,7 +128,8 @@ def machine() -> dict[str, Any]:
     """What this runs on, and how busy it was at the start."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    return {"processor": processor(), "cores": cores, "system": f"{platform.system()} {platform.machine()}", "load": load}
+    system = f"{platform.system()} {platform.machine()}"
+    return {"processor": processor(), "cores": cores, "system": system, "load": load}
 
 
 def processor() -> str:
