@@ -333,3 +333,13 @@ def test_a_refused_run_leaves_no_folder(tmp_path):
     with pytest.raises(SettingError):
         run(tmp_path, BUNDLED / "iris.csv", batch_size=1000)
     assert not any(tmp_path.glob("runs/*"))
+
+
+def test_evaluation_counts_rows_by_their_weights(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    folder = run(tmp_path, arrays(tmp_path, x=x, y=x[:, 0])).folder
+    spoiled = np.where(np.arange(60) < 30, x[:, 0], 100.0)
+    weighed = evaluate(str(folder), arrays(tmp_path, x=x, y=spoiled, weight=1.0 * (np.arange(60) < 30)))[0]
+    half = evaluate(str(folder), arrays(tmp_path, x=x[:30], y=spoiled[:30]))[0]
+    for name in ("r2", "loss", "root_mean_squared_error"):
+        assert weighed[name] == pytest.approx(half[name], rel=1e-5)

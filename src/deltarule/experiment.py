@@ -151,17 +151,16 @@ def evaluate(model_path: str, data: str) -> tuple[dict[str, Any], list[str]]:
     """How well a model predicts a file that has its target column, and notes."""
     model, preparation = load_prepared(model_path)
     notes: list[str] = []
-    frame, _ = read_data(data, notes)
+    frame, weight = read_data(data, notes)
     x, told = preparation.transform(frame, with_target=True)
     y = preparation.target(frame)
-    if not len(y):
-        raise DataError(f"{data}: expected rows with the target {preparation.target_name!r}, got none")
-    measured = model.evaluate(x, y)
+    weight = weight[present(frame[preparation.target_name])]
+    measured = model.evaluate(x, y, weight)
     metric = METRICS[preparation.task]
     result = {"task": preparation.task, "metric": metric, metric: measured[metric], "loss": measured["loss"]}
     if preparation.task == "regression":
         error = preparation.decode(model.predict(x)) - actual(preparation, y)
-        result["root_mean_squared_error"] = float(np.sqrt(np.mean(error**2)))
+        result["root_mean_squared_error"] = float(np.sqrt(np.average(error**2, weights=weight)))
     return {**result, "rows": len(y)}, [*notes, *told]
 
 

@@ -10,25 +10,6 @@ import pytest
 from deltarule.cli.main import main
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A run folder of a classifier, and beside it table.csv, which it learned."""
-    folder = tmp_path_factory.mktemp("model")
-    random = np.random.default_rng(0)
-    size, town = random.normal(size=80), random.choice(["Bonn", "Ulm"], 80)
-    sold = np.where(size + (town == "Ulm") > 0.5, "yes", "no")
-    pl.DataFrame({"size": size, "town": town, "sold": sold}).write_csv(folder / "table.csv")
-    job = ["--epochs", "20", "--hidden", "8", "--learning-rate", "0.05", "--runs", str(folder)]
-    assert main(["train", str(folder / "table.csv"), *job]) == 0
-    return folder / "table-1"
-
-
-@pytest.fixture
-def frame(model):
-    """The table that the model learned."""
-    return pl.read_csv(model.parent / "table.csv")
-
-
 def predicted(model: Path, frame: pl.DataFrame, folder: Path, capsys) -> tuple[int, pl.DataFrame | None, str]:
     """The exit status, the predictions and the words on standard error for a table."""
     frame.write_csv(folder / "new.csv")

@@ -276,3 +276,10 @@ def test_predictions_are_what_a_user_wants_to_see():
     np.testing.assert_allclose(SoftmaxCrossEntropy().predict(y), [[0.25, 0.75]], rtol=1e-6)
     np.testing.assert_allclose(BinaryCrossEntropy().predict(y), [[0.5, 0.75]], rtol=1e-6)
     np.testing.assert_array_equal(SquaredError().predict(y), y)
+
+
+def test_weights_are_brought_to_their_mean_and_none_at_all_to_zero():
+    loss, target = losses.SquaredError(), jnp.zeros((3, 1))
+    share, total = loss.shares(target, jnp.array([1.0, 3.0, 0.0]))
+    assert (share.tolist(), float(total)) == ([0.25, 0.75, 0.0], 4.0)
+    assert loss.shares(target, jnp.zeros(3))[0].tolist() == [0.0, 0.0, 0.0]

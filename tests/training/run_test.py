@@ -14,7 +14,7 @@ from deltarule.model import Model
 from deltarule.optimizers import SGD, Adam
 from deltarule.training.epoch import epoch_program
 from deltarule.training.evaluate import evaluation_program
-from deltarule.training.run import Settings, run
+from deltarule.training.run import History, Settings, run
 from training.problem import batch, close, fresh, step
 
 
@@ -81,11 +81,12 @@ def test_callbacks_see_every_row_and_can_stop_the_run():
 def lost_at_once(**options):
     """A run whose first step makes the parameters infinite; the loss is measured before, so it is finite."""
     ours, data = step(Dense(2), optimizer=SGD(3e38)), batch(4)
-    state = fresh(ours)
-    with pytest.raises(DivergedError, match="epoch 1, step 1 of it") as lost:
-        run(ours, state, data._replace(target=data.target + 100), None, Settings(batch_size=4, **options))
-    close(lost.value.state, state, rtol=0)
-    return lost.value.history
+    state, history = fresh(ours), History()
+    far, settings = data._replace(target=data.target + 100), Settings(batch_size=4, **options)
+    with pytest.raises(DivergedError, match="epoch 1, step 1 of it"):
+        run(ours, state, far, None, settings, history)
+    close(history.state, state, rtol=0)
+    return history
 
 
 def stop(row):
@@ -102,7 +103,8 @@ def test_parameters_lost_in_the_last_step_of_an_epoch_are_not_kept(options):
 
 
 def test_history_ends_with_the_last_good_epoch():
-    assert lost_at_once(epochs=2).rows == []
+    history = lost_at_once(epochs=2)
+    assert (history.rows, history.best_epoch) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +162,14 @@ def test_other_numbers_and_a_new_model_compile_nothing(compiled, optimizer, l2):
     compiled()
     fitted(optimizer, l2, seed=1)
     assert compiled() == []
+
+
+def test_a_run_that_nobody_attends_is_the_same_run():
+    settings = {"epochs": 4, "batch_size": 4}
+    one, data = step(), batch()
+    seen = []
+    attended, told = run(one, fresh(one), data, batch(6, 1), Settings(**settings, callbacks=[seen.append]))
+    alone, history = run(one, fresh(one), data, batch(6, 1), Settings(**settings))
+    jax.tree.map(np.testing.assert_array_equal, alone, attended)
+    assert history["validation_loss"] == told["validation_loss"] == [row["validation_loss"] for row in seen]
+    assert int(alone.epoch) == 4

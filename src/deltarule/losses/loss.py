@@ -29,6 +29,11 @@ class Loss:
         """What the weights of a batch are divided by: their sum."""
         return jnp.vdot(weight, jnp.ones_like(weight))
 
+    def shares(self, target: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(weights that carry the mean, their total before); all 0 where nothing has weight."""
+        total = self.total(target, weight)
+        return weight / jnp.where(total > 0, total, 1), total
+
     def prepare(self, target: Any, y: Shape) -> np.ndarray:
         """The user's target as an array that fits outputs of shape y; raises ShapeError or DataError."""
         return numbers_like(target, y, type(self).__name__)

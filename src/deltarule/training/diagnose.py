@@ -98,10 +98,10 @@ def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order:
 def watch(step: Step, state: State, batch: Batch) -> Any:
     """For every innermost layer whether its output, δ and gradients are finite, in the tree of its gradients."""
     net = map_layers(Watched, step.net)
-    weight = batch.weight / step.loss.total(batch.target, batch.weight)
+    share, _ = step.loss.shares(batch.target, batch.weight)
     context = Context(jax.random.wrap_key_data(state.key), state.memory, (state.step,))
     y, saved = net.forward(state.params, batch.x, context)
-    _, dy = step.loss(y, batch.target, weight)
+    _, dy = step.loss(y, batch.target, share)
     return net.backward(state.params, saved, dy)[1]
 
 

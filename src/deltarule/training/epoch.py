@@ -62,8 +62,7 @@ def in_equal_batches(step: Step, state: State, data: Batch, rows: jax.Array, siz
     rows = jnp.pad(rows, (0, steps * size - n)).reshape(steps, size)  # (k, n)
     counts = jnp.arange(steps * size).reshape(steps, size) < n  # (k, n)
     weight = jnp.where(counts, data.weight[rows], 0)  # (k, n)
-    total = jax.vmap(step.loss.total)(data.target[rows], weight)  # (k,)
-    share = weight / jnp.where(total > 0, total, 1)[:, None]  # (k, n)
+    share, total = jax.vmap(step.loss.shares)(data.target[rows], weight)  # (k, n), (k,)
 
     def one(state, group):
         rows, share = group

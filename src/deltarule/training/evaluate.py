@@ -28,7 +28,8 @@ def evaluation_program(net: Layer, loss: Loss) -> Callable:
         y = ys.reshape(-1, *ys.shape[2:])
         if last is not None:
             y = jnp.concatenate([y, last])
-        value, _ = loss(y, data.target, data.weight / loss.total(data.target, data.weight))
+        share, _ = loss.shares(data.target, data.weight)
+        value, _ = loss(y, data.target, share)
         return value, loss.metric(y, data.target, data.weight)
 
     return evaluate

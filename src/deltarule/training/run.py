@@ -82,8 +82,8 @@ def run(
     A `history` that is given is written as the run goes on, so that the finished epochs outlive an interrupt.
 
     Raises:
-        DivergedError: the loss or a parameter became NaN or infinite. Its `state` and `history` are those of
-            the last good epoch; the message says which epoch, step and layer, and what to try.
+        DivergedError: the loss or a parameter became NaN or infinite. The history ends with the last good
+            epoch and its state; the message says which epoch, step and layer, and what to try.
     """
     epoch = epoch_program(step.structure(), settings.batch_size, settings.order)
     evaluate = evaluation_program(step.net, step.loss)
@@ -128,23 +128,16 @@ def run(
     return (best if restore else state), history
 
 
-def lost(step: Step, state: State, data: Batch, settings: Settings, history: History, number: int) -> "Diverged":
+def lost(
+    step: Step, state: State, data: Batch, settings: Settings, history: History, number: int
+) -> DivergedError:
     """The error for a run that was lost in epoch `number`, which starts from the good `state`."""
     del history.rows[number - 1 :]
+    history.best_epoch = min(history.best_epoch, number - 1)
     history.state = state
-    return Diverged(
-        explain_divergence(step, state, data, settings.batch_size, settings.order, number), state, history
-    )
+    return DivergedError(explain_divergence(step, state, data, settings.batch_size, settings.order, number))
 
 
 def finite(params: Params) -> bool:
     """Whether every parameter is a number."""
     return all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params)))
-
-
-class Diverged(DivergedError):
-    """DivergedError with the last good state and the history up to it."""
-
-    def __init__(self, message: str, state: State, history: History):
-        super().__init__(message)
-        self.state, self.history = state, history

@@ -97,8 +97,7 @@ class Step:
         return jax.tree.map(np.float32, numbers)
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
-        total = self.loss.total(batch.target, batch.weight)
-        share = batch.weight / jnp.where(total > 0, total, 1)  # a batch without weight moves nothing
+        share, total = self.loss.shares(batch.target, batch.weight)
         state, value = self.move(state, batch._replace(weight=share))
         return state, Report(loss=value, weight=total)
 
