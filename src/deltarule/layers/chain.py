@@ -112,5 +112,6 @@ def join(first: Cost, then: Cost, between, learned: bool) -> Cost:
         keeps_x=first.keeps_x or (first.alias and joint),
         keeps_y=then.keeps_y or (then.alias and joint and not first.alias),
         saved=first.saved + then.saved + (between if inner else 0),
+        marks=first.marks + then.marks,
         alias=first.alias and then.alias,
     )

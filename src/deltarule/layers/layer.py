@@ -46,6 +46,7 @@ class Cost:
         parameters: how many numbers are learned.
         keeps_x, keeps_y: whether backward needs this layer's input, its output. Neighbours share them.
         saved: how many further numbers backward needs.
+        marks: how many bytes of indices, masks and keys backward needs besides.
         alias: whether the output is the input's own memory (a reshape).
     """
 
@@ -56,6 +57,7 @@ class Cost:
     keeps_x: bool = False
     keeps_y: bool = False
     saved: Any = 0
+    marks: Any = 0
     alias: bool = False
 
 
@@ -102,6 +104,11 @@ class Layer:
     def mixes_examples(self) -> bool:
         """Whether an example's output depends on the others of its batch, as in batch normalisation."""
         return any(layer.mixes_examples for layer in inner_layers(self))
+
+    @property
+    def draws(self) -> bool:
+        """Whether forward draws random numbers, as dropout does."""
+        return any(layer.draws for layer in inner_layers(self))
 
     def shape(self, x: Shape) -> Shape:
         """Output shape from input shape; raises ShapeError where the input does not fit."""

@@ -110,4 +110,5 @@ def beside(costs: list[Cost], outputs: list, inputs, join) -> Cost:
         parameters=sum(cost.parameters for cost in costs),
         keeps_x=any(cost.keeps_x or (cost.alias and cost.keeps_y) for cost in costs),
         saved=sum(c.saved + (y if c.keeps_y and not c.alias else 0) for c, y in zip(costs, outputs, strict=True)),
+        marks=sum(cost.marks for cost in costs),
     )
