@@ -1,0 +1,66 @@
+"""The native kernels: products that oneDNN computes on a CPU, where the companion `deltarule-onednn` is installed.
+
+Every product has a form in XLA, which is always there; it is also what any other device runs. The environment
+variable DELTARULE_KERNELS chooses: `auto` (the default: native where installed), `xla`, or `onednn`, which is an
+error where the companion is missing.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from deltarule.errors import SettingError
+
+
+@cache
+def companion() -> tuple[Any, str]:
+    """The companion's module, or None, and in words which kernels run on a CPU."""
+    choice = os.environ.get("DELTARULE_KERNELS", "auto")
+    if choice not in ("auto", "xla", "onednn"):
+        raise SettingError(f"DELTARULE_KERNELS: expected auto, xla or onednn, got {choice!r}")
+    if choice == "xla":
+        return None, "XLA, as DELTARULE_KERNELS asks"
+    try:
+        import deltarule_onednn  # type: ignore[import-not-found]
+    except (ImportError, OSError) as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "deltarule_onednn"
+        why = "deltarule-onednn is not installed" if missing else f"deltarule-onednn cannot be loaded: {error}"
+        if choice == "onednn":
+            raise SettingError(f"DELTARULE_KERNELS=onednn: {why}; `make native` builds it") from None
+        return None, f"XLA ({why})"
+    return deltarule_onednn, f"oneDNN {deltarule_onednn.VERSION}"
+
+
+def described() -> str:
+    """Which kernels compute the heavy products on a CPU.
+
+    >>> described().startswith(("XLA", "oneDNN"))
+    True
+    """
+    return companion()[1]
+
+
+def takes(*arrays: jax.Array) -> bool:
+    """Whether the native kernels take these: all float32, or all bfloat16 where the processor has it."""
+    module, _ = companion()
+    kinds = {array.dtype for array in arrays}
+    if module is None or len(kinds) > 1:
+        return False
+    return kinds == {np.dtype("float32")} or (kinds == {jax.numpy.dtype("bfloat16")} and module.BFLOAT16)
+
+
+def choose(target: str, shape: tuple[int, ...], xla: Callable, *arrays: jax.Array, **numbers: Any) -> jax.Array:
+    """The product `target` of the arrays, of a shape: native where this is lowered for a CPU, `xla` elsewhere."""
+    if not takes(*arrays):
+        return xla(*arrays)
+    result = jax.ShapeDtypeStruct(shape, arrays[0].dtype)
+    settings = {n: np.array(v, np.int64) if isinstance(v, tuple) else v for n, v in numbers.items()}
+
+    def native(*arrays):
+        return jax.ffi.ffi_call(target, result, vmap_method="sequential")(*arrays, **settings)
+
+    return jax.lax.platform_dependent(*arrays, cpu=native, default=xla)
