@@ -10,7 +10,7 @@ import numpy as np
 
 from deltarule.data.arrays import split
 from deltarule.errors import FileError
-from deltarule.experiment import metrics_writer, new_folder
+from deltarule.experiment.run_folder import metrics_writer, new_folder
 from deltarule.files import write_whole
 from deltarule.layers import Chain, Dense, ReLU
 from deltarule.losses import SoftmaxCrossEntropy

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -14,21 +15,28 @@ from deltarule.files import write_whole
 
 @dataclass(frozen=True)
 class Job:
-    """Training a network on a table, from its file to its run folder.
+    """Training a network on a table or on images, from their files to the run folder.
 
     Attributes:
-        data: A .csv, .tsv, .parquet or .npz file (arrays x and y).
-        target: The column to predict: its name, or its position from 0, -1 for the last.
+        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), or a folder that holds a folder of images for
+            each class. A .npz file holds images where x is of the shape (n, h, w) or (n, h, w, channels).
+        target: The column of a table to predict: its name, or its position from 0, -1 for the last.
         task: What the target is; auto finds out.
-        hidden: Width of each hidden layer.
+        image_size: Height x width, such as 32x32, to which image files are resized; by default all must have
+            one size.
+        channels: 1 makes all image files grey, 3 makes them colour; by default all must be one or the other.
+        corrupt: Whether image files that cannot be read stop the job, or are left out and told.
+        augment: How training images are varied, at random in every epoch.
+        network: A convolutional network is for images, and is their default; tables have a dense one.
+        hidden: Width of each hidden layer of a dense network.
         activation: Between the layers.
         optimizer: How the parameters move.
         learning_rate: The size of a step.
         l2: λ of the penalty λ |W|² on the weights.
         clip_norm: The largest global norm of a gradient; by default gradients are left as they are.
         epochs: The most passes over the data.
-        batch_size: Examples a step; by default 32, less for a small table.
-        validation: The share of the rows that is held out.
+        batch_size: Examples a step; by default 32, or all if there are fewer.
+        validation: The share of the examples that is held out.
         patience: Epochs without a better validation loss before the run stops; 0 never stops early.
         seed: All randomness follows from it.
         runs: The folder for run folders.
@@ -37,6 +45,11 @@ class Job:
     data: str
     target: str = "-1"
     task: Literal["auto", "classification", "regression"] = "auto"
+    image_size: str | None = None
+    channels: Literal[1, 3] | None = None
+    corrupt: Literal["refuse", "skip"] = "refuse"
+    augment: tuple[Literal["flip", "shift", "cutout"], ...] = ()
+    network: Literal["auto", "convolution", "dense"] = "auto"
     hidden: tuple[int, ...] = (64, 64)
     activation: Literal["relu", "elu", "gelu", "selu", "sigmoid", "silu", "tanh"] = "relu"
     optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"
@@ -49,6 +62,13 @@ class Job:
     patience: int = 30
     seed: int = 0
     runs: str = "runs"
+
+
+def refuse_settings(job: Job, names: Sequence[str], why: str) -> None:
+    """Raises SettingError where a setting of these names is not the default, which would mean nothing."""
+    for name in names:
+        if getattr(job, name) != getattr(Job, name):
+            raise SettingError(f"{job.data}: the setting {name} {why}; leave it out")
 
 
 def write_settings(path: Path, settings: dict[str, Any]) -> None:
@@ -85,7 +105,7 @@ def fits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
-        return isinstance(value, list) and all(fits(each, int) for each in value)
+        return isinstance(value, list) and all(fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) in (Union, UnionType):
         return any(fits(value, each) for each in get_args(kind))
     return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)
@@ -93,7 +113,10 @@ def fits(value: Any, kind: Any) -> bool:
 
 def expected(kind: Any) -> str:
     """A setting's type in words."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = get_args(kind)[0]  # the other is None, which TOML lacks
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(get_args(kind))
-    words = {"str": "text", "int": "a whole number", "float": "a number"}
-    return words.get(getattr(kind, "__name__", ""), "whole numbers" if get_origin(kind) is tuple else "a number")
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return "a list: each " + expected(get_args(kind)[0])
+    return {str: "text", int: "a whole number", float: "a number"}[kind]

@@ -22,7 +22,7 @@ def test_the_result_is_one_line_of_json(model, frame, tmp_path, capsys):
 def test_rows_without_a_target_are_left_out(model, frame, tmp_path, capsys):
     frame.with_columns(sold=pl.when(frame["size"] > 0).then("sold")).write_csv(tmp_path / "part.csv")
     assert main(["evaluate", str(model), str(tmp_path / "part.csv")]) == 0
-    assert f"on {(frame['size'] > 0).sum()} rows" in capsys.readouterr().out
+    assert f"on {(frame['size'] > 0).sum()} examples" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_file_of_settings_that_is_not_there_is_named(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "FILE"),
+        ([], "DATA"),
         (["none.csv"], "no such file"),
         ([IRIS, "--learningrate", "1"], "--learning-rate"),
         ([IRIS, "--optimizer", "adm"], "'rmsprop'"),

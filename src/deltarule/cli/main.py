@@ -9,9 +9,9 @@ from deltarule.errors import DeltaruleError
 
 COMMANDS = {
     "demo": "train a network on handwritten digits and show the result",
-    "train": "train a network on a table: CSV, Parquet or NumPy arrays",
-    "predict": "predict each row of a file with a trained model",
-    "evaluate": "measure a trained model on a file that has its target",
+    "train": "train a network on a table or on images: CSV, Parquet, NumPy arrays, folders of images",
+    "predict": "predict each row of a file, or each image, with a trained model",
+    "evaluate": "measure a trained model on a file that has its target, or on class folders of images",
 }
 USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + "\n".join(
     f"  deltarule {name:9} {what}" for name, what in COMMANDS.items()

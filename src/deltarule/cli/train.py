@@ -1,4 +1,4 @@
-"""`deltarule train`: a table in, a trained model and its run folder out."""
+"""`deltarule train`: a table or images in, a trained model and its run folder out."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,16 +14,17 @@ from deltarule.job import Job, read_settings
 
 @dataclass(frozen=True)
 class Train(Job):
-    """Train a network on a table: read, prepare, train, evaluate on held-out rows, and write a run folder.
+    """Train a network on a table or on images: read, prepare, train, evaluate on what is held out, write a folder.
 
     `--config FILE.toml` takes settings from a file, such as the run.toml of an earlier run; flags overrule it.
 
     Attributes:
-        data: A .csv, .tsv, .parquet or .npz file (arrays x and y).
+        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), or a folder that holds a folder of images for
+            each class. A .npz file holds images where x is of the shape (n, h, w) or (n, h, w, channels).
         json: Print one JSON object as the last line.
     """
 
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     json: bool = False
 
 
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> None:
     say(
         summary,
         settings.json,
-        f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f} on held-out rows, "
+        f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f} on held-out examples, "
         f"which also chose the epoch: {summary['best_epoch']} of {summary['epochs']} ({summary['ended']}), "
         f"in {summary['seconds']:.1f} s\n"
         f"look at {summary['run']}/: model.safetensors, curves.svg, metrics.jsonl, run.toml",

@@ -1,0 +1,209 @@
+"""Image files as pixels: uint8 (n, h, w, i), i = 1 for grey and 3 for colour, decoded by several threads."""
+
+import math
+import os
+import struct
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from deltarule.data.delimited import listed
+from deltarule.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Shape = tuple[int, int, int]  # height, width, channels
+Corrupt = Literal["refuse", "skip"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower or upper case
+CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr": 3}  # by Pillow's mode
+BYTES_PER_VALUE = 5  # a pixel as uint8, and as float32 for the network
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error, zlib.error)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What image files are turned into: `size` (height, width) and `channels`, or None for what they have.
+
+    Resizing is Pillow's bilinear filter, which averages where it makes smaller; the aspect is not kept. One
+    channel of a colour image is its luma, three of a grey one are equal.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+
+
+AS_THEY_ARE = Conversion()
+
+
+def read_images(
+    files: Sequence[str],
+    conversion: Conversion,
+    like: Shape | None = None,
+    corrupt: Corrupt = "refuse",
+    notes: list[str] | None = None,
+    show: Callable[[str], None] | None = None,
+) -> tuple[np.ndarray, list[int]]:
+    """Return the pixels of PNG and JPEG files, uint8 (n, h, w, i), and which of `files` they are.
+
+    Palettes, CMYK and YCbCr become colour, black and white becomes grey, and what is transparent is laid on
+    white (PyTorch and Keras drop the transparency, and show what is behind it). JPEG photos are turned as
+    their EXIF data say. With `corrupt` "skip", files that cannot be read are left out and told in `notes`.
+
+    Args:
+        like: the shape that every image must have; by default that of the first.
+        show: is called with a line about the progress.
+
+    Raises `DataError` for files that cannot be read, images of different shapes, ones with 16 or more bits a
+    channel in grey, and more pixels than the machine's memory holds.
+    """
+    from PIL.Image import DecompressionBombError
+
+    broken: dict[int, str] = {}
+
+    def attempt(work: Callable[[int, str], Any], what: str, indices: list[int]) -> list[Any]:
+        """Do `work` on each file, and collect what is wrong with those that cannot be read."""
+
+        def one(index: int) -> Any:
+            try:
+                return work(index, files[index])
+            except DataError:
+                raise
+            except (*UNREADABLE, DecompressionBombError) as error:
+                broken[index] = _reason(error)
+
+        results = []
+        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the lock
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # such as of EXIF data that are damaged
+            for result in pool.map(one, indices):  # which an interrupt ends, and with it the rest
+                results.append(result)
+                if show is not None:
+                    show(f"{what} {len(results):,} of {len(indices):,} images")
+        if broken and (corrupt == "refuse" or len(broken) == len(files)):
+            first = ", ".join(f"{files[i]} ({broken[i]})" for i in sorted(broken)[:3])
+            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+            raise DataError(
+                f"{len(broken)} of {len(files)} files cannot be read as PNG or JPEG images: {first}{more}. "
+                "Mend or remove them, or leave such files out with the setting corrupt = skip."
+            )
+        return results
+
+    shapes = attempt(lambda _, file: _shape(file, conversion), "looking at", list(range(len(files))))
+    whole = [index for index in range(len(files)) if index not in broken]
+    shape = _common([files[i] for i in whole], [shapes[i] for i in whole], like)
+    _check_memory(len(files), shape)
+    pixels = np.empty((len(files), *shape), np.uint8)  # (n, h, w, i)
+
+    def decode(index: int, file: str) -> None:
+        pixels[index] = _pixels(file, shape)
+
+    attempt(decode, "reading", whole)
+    if broken and notes is not None:
+        skipped = listed((files[index] for index in sorted(broken)), 3)
+        notes.append(f"{len(broken)} of {len(files)} files cannot be read as images and are left out: {skipped}.")
+    whole = [index for index in whole if index not in broken]
+    return (pixels[whole] if broken else pixels), whole
+
+
+def _open(file: str) -> "Image.Image":
+    from PIL import Image
+
+    return Image.open(file, formats=("PNG", "JPEG"))
+
+
+def _shape(file: str, conversion: Conversion) -> Shape:
+    """Return the shape that the image will have, from the head of its file."""
+    with _open(file) as image:
+        if image.mode not in CHANNELS:
+            raise DataError(
+                f"{file}: expected an image of 8 bits a channel, but got the mode {image.mode!r} of Pillow, more "
+                "bits in grey. Convert it to 8 bits, or keep all bits in arrays x and y of a .npz file."
+            )
+        width, height = reversed(image.size) if _lies_on_its_side(image) else image.size
+        return *(conversion.size or (height, width)), conversion.channels or CHANNELS[image.mode]
+
+
+def _pixels(file: str, shape: Shape) -> np.ndarray:
+    """Return the image as uint8 (h, w, i)."""
+    from PIL import Image, ImageOps
+
+    height, width, channels = shape
+    with _open(file) as opened:
+        image = ImageOps.exif_transpose(opened) if opened.format != "PNG" else opened
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.atleast_3d(np.asarray(image))  # (h, w, i)
+
+
+def _lies_on_its_side(image: "Image.Image") -> bool:
+    """Whether EXIF data turn a JPEG photo by a quarter; in PNG files they would cost decoding it all."""
+    from PIL import ExifTags
+
+    return image.format != "PNG" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+
+
+def _common(files: list[str], shapes: list[Shape], like: Shape | None) -> Shape:
+    """Return the shape of all images; raise `DataError` where one differs."""
+    expected = like or shapes[0]
+    odd = next((index for index, shape in enumerate(shapes) if shape != expected), None)
+    if odd is None:
+        return expected
+    counts = Counter(shapes).most_common()
+    if like is not None:
+        raise DataError(
+            f"{files[odd]}: expected an image of {words(expected)}, as in training, but got {words(shapes[odd])}; "
+            f"{sum(shape != expected for shape in shapes)} of {len(shapes)} images differ. Convert them, or train "
+            "with the settings image_size and channels, which then convert every image."
+        )
+    listing = ", ".join(f"{count} of {words(shape)}" for shape, count in counts[:5])
+    more = f", and {len(counts) - 5} other kinds" if len(counts) > 5 else ""
+    advice = []
+    if len({shape[:2] for shape in shapes}) > 1:
+        height, width = counts[0][0][:2]
+        advice.append(f"image_size = {height}x{width} to resize all")
+    if len({shape[2] for shape in shapes}) > 1:
+        advice.append("channels = 3 to make all of them colour, or 1 for grey")
+    raise DataError(
+        f"expected images of one size, all grey or all colour, but {files[0]} is {words(shapes[0])} and "
+        f"{files[odd]} is {words(shapes[odd])}; there are {listing}{more}. Set {', and '.join(advice)}."
+    )
+
+
+def _check_memory(images: int, shape: Shape) -> None:
+    """Raise `DataError` where so many images take more memory than the machine has."""
+    needed = BYTES_PER_VALUE * images * math.prod(shape)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else needed
+    if needed > memory:
+        raise DataError(
+            f"{images} images of {words(shape)} take {needed / 1e9:.1f} GB, but the machine has "
+            f"{memory / 1e9:.1f} GB. Set image_size to something smaller, or bring fewer."
+        )
+
+
+def words(shape: tuple[int, ...]) -> str:
+    """Return the shape of an image as a person says it.
+
+    >>> words((8, 9, 1)), words((8, 9, 4))
+    ('8x9 grey', '8x9 with 4 channels')
+    """
+    height, width, channels = shape
+    return f"{height}x{width} {({1: 'grey', 3: 'colour'}).get(channels, f'with {channels} channels')}"
+
+
+def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "neither PNG nor JPEG"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

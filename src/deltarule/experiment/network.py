@@ -1,0 +1,98 @@
+"""The network that a job trains: dense layers for a table, convolutions for images."""
+
+from deltarule.data.image_preprocessing import ImagePreprocessing
+from deltarule.data.table import Preprocessing
+from deltarule.job import Job, refuse_settings
+from deltarule.layers import (
+    ELU,
+    GELU,
+    SELU,
+    BatchNorm,
+    Branch,
+    Chain,
+    Columns,
+    Convolution,
+    Cutout,
+    Dense,
+    Embedding,
+    Flatten,
+    GlobalAveragePool,
+    MaxPool,
+    RandomFlip,
+    RandomShift,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from deltarule.layers.layer import Layer
+
+FEATURES, MOST_FEATURES = 32, 256  # of the first convolution, and of any
+ACTIVATIONS = {
+    "relu": ReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "selu": SELU,
+    "sigmoid": Sigmoid,
+    "silu": SiLU,
+    "tanh": Tanh,
+}
+
+
+def table_network(preparation: Preprocessing, job: Job) -> Chain:
+    """Hidden layers and an output; categories with many levels pass through an embedding first.
+
+    An embedding of k levels has 1.6 k^0.56 features, at most 64, the rule of thumb of fastai.
+    """
+    if job.network == "convolution":
+        refuse_settings(job, ("network",), "= convolution is for images, and this is a table")
+    numbers = preparation.width - len(preparation.embedded)
+    branches: list[Layer] = [Columns(0, numbers)] if numbers else []
+    for place, (levels, _) in enumerate(preparation.embedded, numbers):
+        features = min(64, round(1.6 * levels**0.56))
+        branches.append(Chain(Columns(place, place + 1), Embedding(levels, features), Flatten()))
+    layers: list[Layer] = []
+    if preparation.embedded:
+        layers = [Branch(*branches)] if len(branches) > 1 else branches
+    return Chain(*layers, *dense_layers(job), Dense(len(preparation.classes) or 1))
+
+
+def image_network(preparation: ImagePreprocessing, job: Job) -> Chain:
+    """Convolutions after the augmentation, each halving the sides until the shorter is below 8, and an output.
+
+    3 x 3 windows and features that double as the sides halve are VGG's (Simonyan and Zisserman 2015), the
+    normalisation is Ioffe and Szegedy's (2015), the mean over all places instead of dense layers is Lin et al.'s
+    (2014).
+    """
+    output = Dense(len(preparation.goal.classes) or 1)
+    height, width, _ = preparation.shape
+    side = min(height, width)
+    layers = augmentation(job, side)
+    if job.network == "dense":
+        return Chain(*layers, Flatten(), *dense_layers(job), output)
+    refuse_settings(job, ("hidden",), "is for dense networks (network = dense)")
+    features = FEATURES
+    while side > 7:
+        layers += [*convolution(features, job), MaxPool(2)]
+        features, side = min(2 * features, MOST_FEATURES), side // 2
+    return Chain(*layers, *convolution(features, job), GlobalAveragePool(), output)
+
+
+def augmentation(job: Job, side: int) -> list[Layer]:
+    """The layers that vary training images whose shorter side is `side`.
+
+    Shifts of an eighth and squares of a half are those of CIFAR-10's 32 pixels: 4 by He et al. (2016), 16 by
+    DeVries and Taylor (2017).
+    """
+    layers = {"flip": RandomFlip(), "shift": RandomShift(max(1, side // 8)), "cutout": Cutout(max(1, side // 2))}
+    return [layers[name] for name in job.augment]
+
+
+def convolution(features: int, job: Job) -> list[Layer]:
+    """A convolution, normalised, with its activation; the normalisation has an offset, so there is no bias."""
+    return [Convolution(features, 3, bias=False), BatchNorm(), ACTIVATIONS[job.activation]()]
+
+
+def dense_layers(job: Job) -> list[Layer]:
+    """The hidden layers of a dense network, each with its activation."""
+    return [layer for width in job.hidden for layer in (Dense(width), ACTIVATIONS[job.activation]())]
