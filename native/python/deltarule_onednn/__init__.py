@@ -21,5 +21,10 @@ HANDLERS.deltarule_onednn_version.restype = ctypes.c_char_p
 VERSION: str = HANDLERS.deltarule_onednn_version().decode()
 BFLOAT16 = bool(HANDLERS.deltarule_onednn_has_bfloat16())
 
-for target in ("deltarule_convolution_y", "deltarule_convolution_dx", "deltarule_convolution_dK"):
+for target in (
+    "deltarule_convolution_y",
+    "deltarule_convolution_dx",
+    "deltarule_convolution_dK",
+    "deltarule_product",
+):
     jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(HANDLERS, target)), platform="cpu")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
+from deltarule.kernels.product import product
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -61,19 +62,18 @@ class Dense(Layer):
         return params
 
     def forward(self, params, x, context):
-        y = x @ params["W"]  # (..., o)
+        y = product(rows(x), params["W"])  # (n, o)
         if self.bias:
-            y = y + params["b"]  # (..., o)
-        return y, x
+            y = y + params["b"]  # (n, o)
+        return y.reshape(self.shape(x.shape)), x
 
     def backward(self, params, saved, dy):
-        x = saved
-        dx = dy @ params["W"].T  # (..., i)
-        dy = dy.reshape(-1, self.features)  # (n, o)
-        dparams = {"W": x.reshape(-1, x.shape[-1]).T @ dy}  # (i, o)
+        x, dy = saved, rows(dy)  # (..., i), (n, o)
+        dx = product(dy, params["W"], b_transposed=True)  # (n, i)
+        dparams = {"W": product(rows(x), dy, a_transposed=True)}  # (i, o)
         if self.bias:
             dparams["b"] = dy.sum(0)  # (o,)
-        return dx, dparams
+        return dx.reshape(x.shape), dparams
 
     def cost(self, x):
         n, i, o = size(x[:-1]), x[-1], self.features
@@ -91,3 +91,8 @@ class Dense(Layer):
         yield cls(3), (7, 5)
         yield cls(3, bias=False), (7, 5)
         yield cls(6), (2, 3, 5)
+
+
+def rows(x):
+    """All examples, and what lies between them and the features, one below the other."""
+    return x.reshape(-1, x.shape[-1])  # (n, i)
