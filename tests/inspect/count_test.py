@@ -24,3 +24,8 @@ def test_a_convolution_counts_the_products_that_meet_no_padding_as_xla_does():
 def test_of_branches_the_dearest_is_counted():
     x = jnp.ones((3, 4))
     assert count_flops(lambda x: jax.lax.cond(x[0, 0] > 0, jnp.exp, lambda x: x * x + x, x), x) == 24
+
+
+def test_what_no_result_needs_counts_none():
+    x = jnp.ones((3, 4))
+    assert count_flops(lambda x: (jnp.exp(x) @ x.T, x + 1)[1], x) == 12

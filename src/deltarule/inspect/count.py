@@ -37,7 +37,7 @@ def count_equation(equation: Any) -> int:
     if name == "scan":
         return params["length"] * count_jaxpr(params["jaxpr"].jaxpr)
     if name == "cond":
-        if params["branches_platforms"]:  # the last is the one that every platform can take
+        if params.get("branches_platforms"):  # the last is the one that every platform can take
             return count_jaxpr(params["branches"][-1].jaxpr)
         return max(count_jaxpr(branch.jaxpr) for branch in params["branches"])
     for key in INNER:

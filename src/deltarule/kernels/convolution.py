@@ -15,28 +15,32 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.kernels import native
+from deltarule.kernels.unrolled import convolve_dK_unrolled, convolve_dx_unrolled, convolve_unrolled
 from deltarule.kernels.window import Window
 
 
 def convolve(x: jax.Array, K: jax.Array, window: Window, groups: int = 1) -> jax.Array:
     """y (n, e.., o) from x (n, d.., i) and K (k.., i/g, o)."""
     shape = (x.shape[0], *window.output(x.shape[1:-1]), K.shape[-1])
-    xla = partial(_convolve, window=window, groups=groups)
-    return native.choose("deltarule_convolution_y", shape, xla, x, K, **numbers(window, groups))
+    settings = {"window": window, "groups": groups}
+    forms = partial(_convolve, **settings), partial(convolve_unrolled, **settings)
+    return native.choose("deltarule_convolution_y", shape, *forms, x, K, **numbers(**settings))
 
 
 def convolve_dx(dy: jax.Array, K: jax.Array, window: Window, space: tuple[int, ...], groups: int = 1) -> jax.Array:
     """dx (n, d.., i) from dy (n, e.., o) and K (k.., i/g, o); `space` is d.."""
     shape = (dy.shape[0], *space, K.shape[-2] * groups)
-    xla = partial(_convolve_dx, window=window, space=space, groups=groups)
-    return native.choose("deltarule_convolution_dx", shape, xla, dy, K, **numbers(window, groups))
+    settings = {"window": window, "groups": groups}
+    forms = partial(_convolve_dx, space=space, **settings), partial(convolve_dx_unrolled, space=space, **settings)
+    return native.choose("deltarule_convolution_dx", shape, *forms, dy, K, **numbers(**settings))
 
 
 def convolve_dK(x: jax.Array, dy: jax.Array, window: Window, groups: int = 1) -> jax.Array:
     """dK (k.., i/g, o) from x (n, d.., i) and dy (n, e.., o)."""
     shape = (*window.size, x.shape[-1] // groups, dy.shape[-1])
-    xla = partial(_convolve_dK, window=window, groups=groups)
-    return native.choose("deltarule_convolution_dK", shape, xla, x, dy, **numbers(window, groups))
+    settings = {"window": window, "groups": groups}
+    forms = partial(_convolve_dK, **settings), partial(convolve_dK_unrolled, **settings)
+    return native.choose("deltarule_convolution_dK", shape, *forms, x, dy, **numbers(**settings))
 
 
 def numbers(window: Window, groups: int) -> dict:

@@ -53,14 +53,22 @@ def takes(*arrays: jax.Array) -> bool:
     return kinds == {np.dtype("float32")} or (kinds == {jax.numpy.dtype("bfloat16")} and module.BFLOAT16)
 
 
-def choose(target: str, shape: tuple[int, ...], xla: Callable, *arrays: jax.Array, **numbers: Any) -> jax.Array:
-    """The product `target` of the arrays, of a shape: native where this is lowered for a CPU, `xla` elsewhere."""
-    if not takes(*arrays):
-        return xla(*arrays)
+def choose(
+    target: str, shape: tuple[int, ...], everywhere: Callable, on_cpu: Callable, *arrays: jax.Array, **numbers: Any
+) -> jax.Array:
+    """The product `target` of the arrays, of a shape, in the form for the device that the program is lowered for.
+
+    On a CPU that is the native one where it takes the arrays, and `on_cpu` elsewhere; on any other device, and
+    where `on_cpu` gives None, `everywhere`.
+    """
     result = jax.ShapeDtypeStruct(shape, arrays[0].dtype)
     settings = {n: np.array(v, np.int64) if isinstance(v, tuple) else v for n, v in numbers.items()}
 
     def native(*arrays):
         return jax.ffi.ffi_call(target, result, vmap_method="sequential")(*arrays, **settings)
 
-    return jax.lax.platform_dependent(*arrays, cpu=native, default=xla)
+    def other(*arrays):
+        found = on_cpu(*arrays)
+        return everywhere(*arrays) if found is None else found
+
+    return jax.lax.platform_dependent(*arrays, cpu=native if takes(*arrays) else other, default=everywhere)

@@ -1,6 +1,8 @@
 """A chain of layers: forward from first to last, backward from last to first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 from deltarule.errors import ShapeError
 from deltarule.layers.dense import Dense
@@ -36,7 +38,7 @@ class Chain(Layer):
 
     def __init__(self, *layers: Layer):
         object.__setattr__(self, "layers", layers)
-        require_layers("Chain", layers)
+        require_layers(type(self).__name__, layers)
 
     def shapes(self, x: Shape) -> list[Shape]:
         """The shapes between the layers: that of x, then each layer's output."""
@@ -91,7 +93,7 @@ class Chain(Layer):
         return total
 
     @classmethod
-    def examples(cls):
+    def examples(cls) -> Iterator[tuple[Self, Shape]]:
         yield cls(Dense(4), Tanh(), Dense(3)), (7, 5)
         yield cls(Dense(6), ReLU(), Reshape(2, 3), cls(Dense(4), Tanh()), Reshape(-1), Dense(3)), (7, 5)
 
@@ -114,4 +116,5 @@ def join(first: Cost, then: Cost, between, learned: bool) -> Cost:
         saved=first.saved + then.saved + (between if inner else 0),
         marks=first.marks + then.marks,
         alias=first.alias and then.alias,
+        rebuilt=(first.forward if then.keeps_x or then.rebuilt else first.rebuilt) + then.rebuilt,
     )

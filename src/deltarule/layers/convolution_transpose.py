@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deltarule.errors import ShapeError
+from deltarule.errors import SettingError, ShapeError
 from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
 from deltarule.kernels.window import Padding, Sizes, Window, each, window
 from deltarule.layers.convolution import check, require_groups
@@ -59,6 +59,12 @@ class ConvolutionTranspose(Layer):
 
     def __post_init__(self):
         check(self)
+        given = self.output_padding
+        for number in given if isinstance(given, tuple) else (given,):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                raise SettingError(
+                    f"{self.name}: output_padding must be whole numbers of at least 0, got {given!r}"
+                )
 
     @property
     def name(self) -> str:
@@ -67,9 +73,8 @@ class ConvolutionTranspose(Layer):
     def window(self, x: Shape) -> tuple[Window, Shape]:
         """The convolution that this transposes, and the space of its input, our output."""
         axes = len(x) - 2
-        loose = window(
-            self.name, (*x[:1], *[10**9] * axes, *x[-1:]), self.kernel_size, self.stride, 0, self.dilation
-        )
+        large = (*x[:1], *[10**9] * axes, *x[1:][-1:])
+        loose = window(self.name, large, self.kernel_size, self.stride, 0, self.dilation)
         more = each(self.name, "output_padding", self.output_padding, axes)
         full = [s * (e - 1) + k for e, s, k in zip(x[1:-1], loose.stride, loose.extent, strict=True)]
         if self.padding == "same":

@@ -48,6 +48,8 @@ class Cost:
         saved: how many further numbers backward needs.
         marks: how many bytes of indices, masks and keys backward needs besides.
         alias: whether the output is the input's own memory (a reshape).
+        rebuilt: the part of `forward` that makes what backward keeps, without the output. Left out it is all
+            of forward, or none where nothing but the input is kept.
     """
 
     forward: Any
@@ -59,6 +61,12 @@ class Cost:
     saved: Any = 0
     marks: Any = 0
     alias: bool = False
+    rebuilt: Any = None
+
+    def __post_init__(self):
+        if self.rebuilt is None:
+            kept = self.keeps_y or self.saved or self.marks
+            object.__setattr__(self, "rebuilt", self.forward if kept else 0)
 
 
 @dataclass(frozen=True)

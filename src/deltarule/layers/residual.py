@@ -111,4 +111,5 @@ def beside(costs: list[Cost], outputs: list, inputs, join) -> Cost:
         keeps_x=any(cost.keeps_x or (cost.alias and cost.keeps_y) for cost in costs),
         saved=sum(c.saved + (y if c.keeps_y and not c.alias else 0) for c, y in zip(costs, outputs, strict=True)),
         marks=sum(cost.marks for cost in costs),
+        rebuilt=sum(cost.rebuilt for cost in costs),
     )

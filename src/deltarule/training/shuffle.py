@@ -9,14 +9,9 @@ keys costs XLA's CPU backend some fifty times as much.
 import jax
 import jax.numpy as jnp
 
+from deltarule.layers.random_bits import mix
+
 ORDER = 0x72646572
-
-
-def mix(h: jax.Array) -> jax.Array:
-    """A bijective hash of 32-bit words (Wellons 2018, "lowbias32"): each input bit flips each output bit."""
-    h = (h ^ (h >> 16)) * jnp.uint32(0x21F0AAAD)
-    h = (h ^ (h >> 15)) * jnp.uint32(0xD35A2D97)
-    return h ^ (h >> 15)
 
 
 def permutation(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:

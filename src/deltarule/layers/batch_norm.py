@@ -1,0 +1,154 @@
+"""Batch normalisation, X̂ = (X − μ_B) / √(σ²_B + ε), Y = γ ⊙ X̂ + β, with the mean and variance of the minibatch."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from deltarule.errors import SettingError, ShapeError
+from deltarule.layers.layer import Cost, Equations, Layer, size
+from deltarule.layers.scale import fresh_scale, scaled
+from deltarule.layers.standardise import standardise, standardise_backward
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Each channel with mean 0 and variance 1 over the minibatch, then scaled by γ and moved by β.
+
+    The statistics range over all axes but the last; the variance is the mean of the squared deviations.
+    Predictions take running statistics instead: running ← momentum · running + (1 − momentum) · batch.
+
+    The running variance is that by which training divides, as in Keras, Flax and ONNX. The paper and PyTorch
+    take N/(N − 1) of it, the unbiased one. PyTorch's momentum is 1 − ours; Flax and Keras begin with 0.99.
+
+    Args:
+        momentum: the share of the running statistics that a step keeps, in [0, 1).
+        epsilon: ε, added to the variance; Keras has 1e-3.
+        scale, offset: whether there are γ, β. Without both, backward keeps the output alone.
+        axis_name: the name of a mapped axis (`jax.vmap`, `jax.shard_map`) over whose members the statistics are
+            those of the whole minibatch. dγ and dβ stay each member's own, for the step to sum.
+
+    Raises:
+        SettingError: momentum or epsilon out of range.
+        ShapeError: x has no axis besides the examples; or training on one value a channel, whose variance is 0.
+
+    >>> import jax.numpy as jnp
+    >>> from deltarule.layers.layer import Context
+    >>> x = jnp.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> BatchNorm(scale=False, offset=False).forward({}, x, Context())[0].round(3).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    scale: bool = True
+    offset: bool = True
+    axis_name: str | None = None
+
+    equations = Equations(
+        forward=(
+            r"\mu = \frac{1}{N} \sum_n X_n",
+            r"\sigma^2 = \frac{1}{N} \sum_n (X_n - \mu)^2",
+            r"\hat X = (X - \mu) / \sqrt{\sigma^2 + \epsilon}",
+            r"Y = \gamma \odot \hat X + \beta",
+        ),
+        backward=(
+            r"d\beta = \sum_n dY_n",
+            r"d\gamma = \sum_n dY_n \odot \hat X_n",
+            r"dX = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \odot "
+            r"\left(dY - \tfrac{1}{N} d\beta - \hat X \odot \tfrac{1}{N} d\gamma\right)",
+        ),
+        source="Ioffe and Szegedy 2015, Batch normalization",
+    )
+
+    def __post_init__(self):
+        if not 0 <= self.momentum < 1:
+            raise SettingError(
+                f"BatchNorm: momentum must be in [0, 1), got {self.momentum}; it is the share that is kept, "
+                "1 − PyTorch's"
+            )
+        if not self.epsilon > 0:
+            raise SettingError(f"BatchNorm: epsilon must be positive, got {self.epsilon}")
+
+    @property
+    def mixes_examples(self):
+        return True
+
+    def shape(self, x):
+        if len(x) < 2:
+            raise ShapeError(f"BatchNorm: expected an input of shape (n, ..., i), got {x}; reshape it to (n, 1)")
+        return x
+
+    def init(self, rng, x):
+        return fresh_scale(x[-1:], self.scale, self.offset)
+
+    def memory(self, x):
+        return {"mean": np.zeros(x[-1], np.float32), "variance": np.ones(x[-1], np.float32)}
+
+    def over_members(self, mean):
+        """The whole minibatch's mean from this member's."""
+        return mean if self.axis_name is None else jax.lax.pmean(mean, self.axis_name)
+
+    def forward(self, params, x, context):
+        members = 1 if self.axis_name is None else jax.lax.axis_size(self.axis_name)
+        if size(x.shape[:-1]) * members < 2:
+            raise ShapeError(
+                f"BatchNorm: expected at least two values a channel in training, got {x.shape}; choose a "
+                "batch_size that leaves no single example over, or LayerNorm or GroupNorm, which need but one",
+                path=tuple(index for index in context.path if isinstance(index, int)),
+            )
+        xhat, mu, variance = standardise(x, lambda a: self.over_members(channel_mean(a)), self.epsilon)
+        return scaled(params, xhat), (xhat, mu, variance)
+
+    def backward(self, params, saved, dy):
+        xhat, _, variance = saved
+        axes = range(dy.ndim - 1)
+        dbeta = dy.sum(axes)  # (i,)
+        dgamma = (dy * xhat).sum(axes)  # (i,)
+        r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
+        if self.scale:
+            r = params["gamma"] * r  # (i,)
+        n = size(dy.shape[:-1])
+        mean_dy, mean_dy_xhat = self.over_members((dbeta / n, dgamma / n))  # (i,), (i,)
+        dx = standardise_backward(xhat, r, dy, mean_dy, mean_dy_xhat)  # (n, ..., i)
+        return dx, {name: d for name, d in (("gamma", dgamma), ("beta", dbeta)) if name in params}
+
+    def remember(self, memory, saved):
+        _, mu, variance = saved
+        kept = self.momentum
+        return {
+            "mean": kept * memory["mean"] + (1 - kept) * mu,  # (i,)
+            "variance": kept * memory["variance"] + (1 - kept) * variance,  # (i,)
+        }
+
+    def predict(self, params, x, memory):
+        r = jax.lax.rsqrt(memory["variance"] + self.epsilon)  # (i,)
+        return scaled(params, (x - memory["mean"]) * r)  # (n, ..., i)
+
+    def cost(self, x):
+        numbers, i, learned = size(x), x[-1], int(self.scale) + int(self.offset)
+        dparams = int(self.scale) * (2 * numbers - i) + int(self.offset) * (numbers - i)
+        backward = 7 * numbers + 2 * i + int(self.scale) * i
+        statistics = 5 * numbers + 2 * i
+        return Cost(
+            forward=statistics + learned * numbers,
+            backward=backward,
+            input_gradient=backward - dparams,
+            parameters=learned * i,
+            keeps_y=not learned,
+            saved=2 * i + (numbers if learned else 0),
+            rebuilt=statistics,
+        )
+
+    @classmethod
+    def examples(cls):
+        yield cls(), (7, 5)
+        yield cls(momentum=0.5, epsilon=0.1), (2, 3, 4, 5)
+        yield cls(scale=False), (7, 5)
+        yield cls(offset=False), (7, 5)
+        yield cls(scale=False, offset=False), (2, 3, 5)
+
+
+def channel_mean(a: jax.Array) -> jax.Array:
+    """The mean over all axes but the last."""
+    return a.mean(range(a.ndim - 1))  # (i,)

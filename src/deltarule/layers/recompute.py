@@ -1,0 +1,84 @@
+"""Recomputation, Y = F(X) with backward's F computed again from X: memory for time."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from deltarule.layers.batch_norm import BatchNorm
+from deltarule.layers.chain import Chain
+from deltarule.layers.dense import Dense
+from deltarule.layers.dropout import Dropout
+from deltarule.layers.layer import Context, Cost, Equations
+from deltarule.layers.layer_norm import LayerNorm
+from deltarule.layers.relu import ReLU
+from deltarule.layers.scale import Scale
+from deltarule.layers.tanh import Tanh
+
+
+@dataclass(frozen=True, init=False)
+class Recompute(Chain):
+    """A chain that keeps its input alone, and in backward computes once more what its layers keep.
+
+    A chain of L layers in √L such parts keeps some 2 √L arrays rather than L, for at most one more forward
+    pass. What draws random numbers draws the same again; memory moves on once.
+
+    Raises:
+        SettingError, ShapeError: as Chain.
+
+    >>> Recompute(Scale(), ReLU(), Dense(5)).cost((8, 3)).saved  # its input, which the layer before may share
+    0
+    """
+
+    equations = Equations(
+        forward=(r"Y = F(X)",),
+        backward=(r"Y = F(X)", r"dX = \left(\partial F / \partial X\right)^\top dY"),
+        source="Chen, Xu, Zhang and Guestrin 2016, Training deep nets with sublinear memory cost",
+    )
+
+    def forward(self, params, x, context):
+        y, saved = super().forward(params, x, context)
+        moved = super().remember(context.memory, saved) if context.memory else ()
+        return y, (x, context.key if self.draws else None, context.memory, moved)
+
+    def backward(self, params, saved, dy):
+        x, key, memory, _ = saved
+        _, saved = super().forward(params, after(dy, x), Context(key, memory))
+        return super().backward(params, saved, dy)
+
+    def remember(self, memory, saved):
+        _, _, _, moved = saved
+        return moved
+
+    def cost(self, x):
+        body = super().cost(x)
+        backward = body.rebuilt + body.backward
+        memory = sum(leaf.size for leaf in jax.tree.leaves(self.memory(x)))
+        return Cost(
+            forward=body.forward,
+            backward=backward,
+            input_gradient=body.input_gradient if body.parameters else backward,
+            parameters=body.parameters,
+            keeps_x=True,
+            saved=2 * memory,
+            marks=8 if self.draws else 0,
+            alias=body.alias,
+            rebuilt=0,
+        )
+
+    @classmethod
+    def examples(cls):
+        yield cls(Scale(), ReLU(), Dense(3)), (7, 5)
+        yield cls(Dense(4), Tanh(), Chain(Dense(6), LayerNorm())), (7, 5)
+        yield cls(Dense(4), BatchNorm(), Dropout(0.4), ReLU(), Dropout(0.3)), (7, 5)
+        yield cls(Tanh(), Tanh()), (2, 3, 5)
+
+
+def after(dy: jax.Array, x: jax.Array) -> jax.Array:
+    """x, of which the compiler cannot know that it is x until dy is there.
+
+    Else it would compute early, or merge with the first pass, what is to be computed again; and XLA drops
+    `optimization_barrier` for a CPU before it merges. That no number lies above 0 and below it, it does not know.
+    """
+    first = dy[(0,) * dy.ndim]
+    return jnp.where((first > 0) & (first < 0), 0, x)  # (n, ...)
