@@ -41,3 +41,10 @@ def test_the_layer_is_dense():
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
 def test_what_it_links_to_is_there(link):
     assert (Path(__file__).parent.parent / link).exists()
+
+
+def test_every_layer_is_in_the_table_with_its_equation():
+    layers = README.partition("Every layer is a file")[2]
+    rows = re.findall(r"^\| (`.*`.*?) \| (.+) \|$", layers, re.MULTILINE)
+    named = {name for names, equation in rows if equation for name in re.findall(r"`(\w+)", names)}
+    assert named == set(dr.layers.__all__)

@@ -9,7 +9,7 @@ import pytest
 
 from deltarule import errors
 from deltarule.inspect.count import count_flops
-from deltarule.kernels import convolution, native
+from deltarule.kernels import convolution, native, unrolled
 from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
 from deltarule.kernels.window import Window, window
 from deltarule.layers import ConvolutionTranspose
@@ -59,6 +59,17 @@ def test_the_gradients_are_those_of_autodiff(shape):
         expected_y, vjp = jax.vjp(lambda x, K: convolve(x, K, *geometry[:2]), x, K)
         for got, expected in zip((y, dx, dK), (expected_y, *vjp(dy)), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@every_shape
+def test_columns_that_would_not_fit_are_not_made(shape, monkeypatch):
+    without_native(monkeypatch)
+    given = case(shape, np.float32)
+    expected = products(*given)
+    monkeypatch.setattr(unrolled, "MOST", 0)
+    monkeypatch.setattr(unrolled, "columns", None)
+    for got, other in zip(products(*given), expected, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-5, atol=1e-5 * float(jnp.abs(other).max()))
 
 
 @every_shape
