@@ -33,6 +33,21 @@ def case(layer: Layer, shape, seed=0):
     return params, x, context, dy
 
 
+def passes(layer: Layer, context: Context):
+    """One pass forward and one backward: (params, x, dy) to (y, dx, dparams)."""
+
+    def both(params, x, dy):
+        y, saved = layer.forward(params, x, context)
+        return y, *layer.backward(params, saved, dy)
+
+    return both
+
+
+def output(layer: Layer, context: Context):
+    """The forward pass alone, compiled: (params, x) to y."""
+    return jax.jit(lambda params, x: layer.forward(params, x, context)[0])
+
+
 def relative(got, expected):
     scale = max((float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected)), default=0.0)
     difference = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), got, expected)
@@ -47,15 +62,16 @@ def test_every_layer_file_is_found():
 @every_example
 def test_shape_is_the_shape_of_forward(layer, shape):
     params, x, context, _ = case(layer, shape)
-    assert layer.forward(params, x, context)[0].shape == layer.shape(shape)
+    assert jax.eval_shape(output(layer, context), params, x).shape == layer.shape(shape)
 
 
 @every_example
 def test_backward_is_the_derivative_by_autodiff(layer, shape):
     params, x, context, dy = case(layer, shape)
-    _, saved = layer.forward(params, x, context)
-    expected_params, expected_x = jax.vjp(lambda p, x: layer.forward(p, x, context)[0], params, x)[1](dy)
-    dx, dparams = layer.backward(params, saved, dy)
+    expected_params, expected_x = jax.jit(lambda p, x, dy: jax.vjp(output(layer, context), p, x)[1](dy))(
+        params, x, dy
+    )
+    _, dx, dparams = jax.jit(passes(layer, context))(params, x, dy)
     assert relative(dx, expected_x) <= 1e-10
     assert relative(dparams, expected_params) <= 1e-10
 
@@ -63,13 +79,12 @@ def test_backward_is_the_derivative_by_autodiff(layer, shape):
 @every_example
 def test_backward_is_the_derivative_by_central_differences(layer, shape):
     params, x, context, dy = case(layer, shape, seed=1)
+    forward = output(layer, context)
+    _, dx, dparams = jax.jit(passes(layer, context))(params, x, dy)
     if isinstance(layer, layers.Embedding):
-        moving, at = params, lambda p: layer.forward(p, x, context)[0]
+        moving, gradient, at = params, dparams, lambda p: forward(p, x)
     else:
-        moving, at = (params, x), lambda px: layer.forward(*px, context)[0]
-    _, saved = layer.forward(params, x, context)
-    dx, dparams = layer.backward(params, saved, dy)
-    gradient = dparams if isinstance(layer, layers.Embedding) else (dparams, dx)
+        moving, gradient, at = (params, x), (dparams, dx), lambda px: forward(*px)
     rng, h = np.random.default_rng(2), 1e-5
     for _ in range(3):
         direction = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), moving)
@@ -87,10 +102,9 @@ def test_halves_of_a_batch_make_the_whole(layer, shape):
     if layer.mixes_examples or layer.draws:
         pytest.skip("examples see each other, or each draws its own numbers")
     params, x, context, _ = case(layer, shape)
-    half = shape[0] // 2
-    y = layer.forward(params, x, context)[0]
-    halves = [layer.forward(params, part, context)[0] for part in (x[:half], x[half:])]
-    np.testing.assert_allclose(jnp.concatenate(halves), y, rtol=1e-12, atol=1e-14)
+    half, forward = shape[0] // 2, output(layer, context)
+    halves = [forward(params, part) for part in (x[:half], x[half:])]
+    np.testing.assert_allclose(jnp.concatenate(halves), forward(params, x), rtol=1e-12, atol=1e-14)
 
 
 @every_example
@@ -98,15 +112,15 @@ def test_predict_is_forward_without_its_saved_part(layer, shape):
     if layer.mixes_examples or layer.draws:
         pytest.skip("predicts by its memory, or without its random numbers: tested with the layer")
     params, x, context, _ = case(layer, shape)
-    y = layer.forward(params, x, context)[0]
-    np.testing.assert_array_equal(layer.predict(params, x, context.memory), y)
+    predicted = jax.jit(layer.predict)(params, x, context.memory)
+    np.testing.assert_array_equal(predicted, output(layer, context)(params, x))
 
 
 @every_example
 def test_cost_is_what_a_count_over_the_traced_program_finds(layer, shape):
     params, x, context, dy = case(layer, shape)
     cost = layer.cost(shape)
-    _, saved = layer.forward(params, x, context)
+    _, saved = jax.eval_shape(lambda p, x: layer.forward(p, x, context), params, x)
     outputs = slice(1) if jax.tree.leaves(context.memory) else slice(2)  # Recompute saves the memory moved on
     assert cost.forward == count_flops(lambda p, x: layer.forward(p, x, context)[outputs], params, x)
     assert cost.backward == count_flops(layer.backward, params, saved, dy)
@@ -144,25 +158,16 @@ def test_saved_numbers_are_what_backward_keeps_alive(layer, shape):
 def test_mapped_over_models_equals_a_loop_over_models(layer, shape):
     cases = [case(layer, shape, seed) for seed in range(3)]
     params, x, dy = (jax.tree.map(lambda *a: jnp.stack(a), *(c[i] for c in cases)) for i in (0, 1, 3))
-    context = cases[0][2]
-
-    def both(params, x, dy):
-        y, saved = layer.forward(params, x, context)
-        return y, layer.backward(params, saved, dy)
-
-    mapped = jax.vmap(both)(params, x, dy)
+    both = passes(layer, cases[0][2])
+    mapped, alone = jax.jit(jax.vmap(both))(params, x, dy), jax.jit(both)
     for index, (p, x_m, _, dy_m) in enumerate(cases):
-        assert relative(jax.tree.map(lambda a, m=index: a[m], mapped), both(p, x_m, dy_m)) <= 1e-12
+        assert relative(jax.tree.map(lambda a, m=index: a[m], mapped), alone(p, x_m, dy_m)) <= 1e-12
 
 
 @every_example
 def test_compiled_equals_uncompiled(layer, shape):
     params, x, context, dy = case(layer, shape)
-
-    def both(params, x, dy):
-        y, saved = layer.forward(params, x, context)
-        return y, layer.backward(params, saved, dy)
-
+    both = passes(layer, context)
     assert relative(jax.jit(both)(params, x, dy), both(params, x, dy)) <= 1e-12
 
 

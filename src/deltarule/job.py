@@ -27,7 +27,8 @@ class Job:
         channels: 1 makes all image files grey, 3 makes them colour; by default all must be one or the other.
         corrupt: Whether image files that cannot be read stop the job, or are left out and told.
         augment: How training images are varied, at random in every epoch.
-        network: A convolutional network is for images, and is their default; tables have a dense one.
+        network: Convolution, the default for images, and resnet (20 layers) are for images; tables have a
+            dense one.
         hidden: Width of each hidden layer of a dense network.
         activation: Between the layers.
         optimizer: How the parameters move.
@@ -49,7 +50,7 @@ class Job:
     channels: Literal[1, 3] | None = None
     corrupt: Literal["refuse", "skip"] = "refuse"
     augment: tuple[Literal["flip", "shift", "cutout"], ...] = ()
-    network: Literal["auto", "convolution", "dense"] = "auto"
+    network: Literal["auto", "convolution", "resnet", "dense"] = "auto"
     hidden: tuple[int, ...] = (64, 64)
     activation: Literal["relu", "elu", "gelu", "selu", "sigmoid", "silu", "tanh"] = "relu"
     optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
         settings.json,
         f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f} on held-out examples, "
         f"which also chose the epoch: {summary['best_epoch']} of {summary['epochs']} ({summary['ended']}), "
-        f"in {summary['seconds']:.1f} s\n"
+        f"in {summary['seconds']:.1f} s, with the kernels of {summary['kernels']}\n"
         f"look at {summary['run']}/: model.safetensors, curves.svg, metrics.jsonl, run.toml",
     )
 

@@ -26,6 +26,7 @@ from deltarule.layers import (
     Tanh,
 )
 from deltarule.layers.layer import Layer
+from deltarule.networks import resnet
 
 FEATURES, MOST_FEATURES = 32, 256  # of the first convolution, and of any
 ACTIVATIONS = {
@@ -44,8 +45,8 @@ def table_network(preparation: Preprocessing, job: Job) -> Chain:
 
     An embedding of k levels has 1.6 k^0.56 features, at most 64, the rule of thumb of fastai.
     """
-    if job.network == "convolution":
-        refuse_settings(job, ("network",), "= convolution is for images, and this is a table")
+    if job.network in ("convolution", "resnet"):
+        refuse_settings(job, ("network",), f"= {job.network} is for images, and this is a table")
     numbers = preparation.width - len(preparation.embedded)
     branches: list[Layer] = [Columns(0, numbers)] if numbers else []
     for place, (levels, _) in enumerate(preparation.embedded, numbers):
@@ -64,18 +65,21 @@ def image_network(preparation: ImagePreprocessing, job: Job) -> Chain:
     normalisation is Ioffe and Szegedy's (2015), the mean over all places instead of dense layers is Lin et al.'s
     (2014).
     """
-    output = Dense(len(preparation.goal.classes) or 1)
+    outputs = len(preparation.goal.classes) or 1
     height, width, _ = preparation.shape
     side = min(height, width)
     layers = augmentation(job, side)
     if job.network == "dense":
-        return Chain(*layers, Flatten(), *dense_layers(job), output)
+        return Chain(*layers, Flatten(), *dense_layers(job), Dense(outputs))
     refuse_settings(job, ("hidden",), "is for dense networks (network = dense)")
+    if job.network == "resnet":
+        refuse_settings(job, ("activation",), "is for other networks: a resnet has ReLU")
+        return Chain(*layers, *resnet(classes=outputs).layers)
     features = FEATURES
     while side > 7:
         layers += [*convolution(features, job), MaxPool(2)]
         features, side = min(2 * features, MOST_FEATURES), side // 2
-    return Chain(*layers, *convolution(features, job), GlobalAveragePool(), output)
+    return Chain(*layers, *convolution(features, job), GlobalAveragePool(), Dense(outputs))
 
 
 def augmentation(job: Job, side: int) -> list[Layer]:

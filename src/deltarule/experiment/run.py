@@ -19,6 +19,7 @@ from deltarule.experiment import images, table
 from deltarule.experiment.run_folder import metrics_writer, new_folder
 from deltarule.files import write_whole
 from deltarule.job import Job, write_settings
+from deltarule.kernels.native import described
 from deltarule.losses import SoftmaxCrossEntropy, SquaredError
 from deltarule.model import Model, load
 from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
@@ -94,6 +95,7 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
         "ended": model.history.ended,
         "seconds": round(time.perf_counter() - start, 3),
         "parameters": model.parameters,
+        "kernels": described(),
         "run": str(folder),
     }
     write_whole(folder / "curves.svg", figures.curves(model.history.rows))
