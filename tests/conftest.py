@@ -1,6 +1,7 @@
 """Fixtures that any test may ask for."""
 
 import os
+from collections import Counter
 
 os.environ["DELTARULE_CACHE"] = "off"  # the tests leave the user's cache alone
 
@@ -19,3 +20,18 @@ def float64():
 def torch():
     """PyTorch, or the test is skipped; such a test is marked `torch` too."""
     return pytest.importorskip("torch")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many of ONNX's cases agreed, and how many were left out for which reason."""
+
+    def of_the_suite(outcome):
+        reports = terminalreporter.stats.get(outcome, [])
+        return [report for report in reports if "onnx_suite_test.py" in report.nodeid]
+
+    agree, differ = len(of_the_suite("passed")), len(of_the_suite("failed"))
+    reasons = Counter(report.longrepr[-1].removeprefix("Skipped: ") for report in of_the_suite("skipped"))
+    if agree or differ:
+        terminalreporter.write_line(f"ONNX: {agree} cases agree, {differ} differ, {reasons.total()} are left out")
+    if reasons:
+        terminalreporter.write_line("; ".join(f"{count}: {reason}" for reason, count in reasons.most_common()))

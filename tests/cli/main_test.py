@@ -115,5 +115,7 @@ def test_a_console_gets_the_result_and_the_errors_apart(tmp_path):
     assert "note: " in good.stderr
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr.startswith("deltarule: ")
-    assert "tabel.csv: expected a table or a folder of images, but there is no such file" in " ".join(bad.stderr.split())
+    assert "tabel.csv: expected a table or a folder of images, but there is no such file" in " ".join(
+        bad.stderr.split()
+    )
     assert "Traceback" not in good.stderr + bad.stderr

@@ -5,36 +5,7 @@ import pytest
 from deltarule.errors import ShapeError
 from deltarule.layers import Chain, Dense, Reshape
 from deltarule.layers.initializers import Constant
-from layers.reference import agree_with_onnx, agree_with_torch
-from onnx_cases import cases
-
-GEMM_OUT_OF_SCOPE = {"gemm_default_matrix_bias": "every example has a bias of its own"}
-MATMUL_OUT_OF_SCOPE = {
-    "matmul_3d": "every example has a W of its own",
-    "matmul_4d": "every example has a W of its own",
-    "matmul_bcast": "every example has a W of its own",
-    "matmul_1d_3d": "every example has a W of its own",
-    "matmul_4d_1d": "W is a vector, and the axis of features falls away",
-    "matmul_1d_1d": "W is a vector, and the axis of features falls away",
-}
-
-
-@pytest.mark.parametrize("case", cases("Gemm", GEMM_OUT_OF_SCOPE), ids=str)
-def test_dense_is_the_gemm_of_onnx(case):
-    """Y = α op(A) op(B) + β C, with transposes and factors worked into the arrays beforehand."""
-    (A, B, *C), given = case.inputs, case.attributes
-    A = A.T if given.get("transA") else A  # (n, i)
-    W = given.get("alpha", 1.0) * (B.T if given.get("transB") else B)  # (i, o)
-    params = {"W": W}
-    if C:
-        params["b"] = given.get("beta", 1.0) * np.broadcast_to(C[0], (1, W.shape[1]))[0]  # (o,)
-    agree_with_onnx(Dense(W.shape[1], bias=bool(C)), case, A, params)
-
-
-@pytest.mark.parametrize("case", cases("MatMul", MATMUL_OUT_OF_SCOPE), ids=str)
-def test_dense_without_bias_is_the_matmul_of_onnx(case):
-    X, W = case.inputs
-    agree_with_onnx(Dense(W.shape[1], bias=False), case, X, {"W": W})
+from layers.reference import agree_with_torch
 
 
 @pytest.mark.torch

@@ -1,4 +1,4 @@
-"""Every loss × option: its δ against its value, its value against PyTorch, ONNX and scikit-learn, its errors."""
+"""Every loss × option: its δ against its value, its value against PyTorch and scikit-learn, its errors."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from deltarule import losses
 from deltarule.errors import DataError, SettingError, ShapeError
 from deltarule.losses import AbsoluteError, BinaryCrossEntropy, Huber, SoftmaxCrossEntropy, SquaredError
 from deltarule.losses.loss import Loss
-from onnx_cases import cases
 
 SHAPES = (7, 5), (4, 3, 5)
 CLASS_WEIGHTS = (0.5, 2.0, 1.0, 0.0, 3.0)
@@ -140,31 +139,6 @@ def test_the_mean_and_its_derivative_are_those_of_pytorch(case, torch):
     expected.backward()
     np.testing.assert_allclose(value, expected.item(), **close)
     np.testing.assert_allclose(dy, theirs.grad.numpy(), rtol=1e-12, atol=1e-14)
-
-
-def onnx_softmax_cases():
-    """ONNX's cases but for those that leave out the examples of one class."""
-    return [case for case in cases("SoftmaxCrossEntropyLoss") if "ignore_index" not in case.attributes]
-
-
-@pytest.mark.parametrize("case", onnx_softmax_cases(), ids=str)
-def test_softmax_cross_entropy_is_that_of_onnx(case):
-    scores, classes, *class_weights = case.inputs
-    y = np.moveaxis(scores, 1, -1)
-    loss = SoftmaxCrossEntropy(class_weights=tuple(class_weights[0]) if class_weights else None)
-    target = loss.prepare(classes, y.shape)
-    reduction = case.attributes.get("reduction", b"mean")
-    if reduction == b"mean":
-        value = mean(loss)(y, target, np.ones(len(y), np.float32))[0]
-    else:  # one position an example, so that nothing is averaged
-        alone = jax.jit(jax.vmap(lambda y, t: loss(y[None], t[None], jnp.ones(1))[0]))
-        value = alone(y.reshape(-1, y.shape[-1]), target.reshape(-1)).reshape(target.shape)
-        value = value.sum() if reduction == b"sum" else value
-    np.testing.assert_allclose(value, case.outputs[0], rtol=1e-6, atol=1e-7)
-
-
-def test_onnx_has_such_cases():
-    assert {case.attributes.get("reduction") for case in onnx_softmax_cases()} == {b"mean", b"sum", b"none"}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -1,4 +1,4 @@
-"""Every optimizer × option against PyTorch, Optax and ONNX, its declared cost, and its errors."""
+"""Every optimizer × option against PyTorch and Optax, its declared cost, and its errors."""
 
 import re
 
@@ -10,12 +10,10 @@ import pytest
 from deltarule import optimizers
 from deltarule.errors import SettingError
 from deltarule.inspect.count import count_flops
-from deltarule.losses import L2
 from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
 from deltarule.optimizers.clip import clip_norm, global_norm
 from deltarule.optimizers.optimizer import Optimizer
 from deltarule.schedules import InverseTimeDecay
-from onnx_cases import cases
 
 STEPS = 25
 EVERY = [
@@ -182,55 +180,6 @@ def flops_of_update(optimizer, parameters):
 @every_optimizer
 def test_declared_flops_are_those_of_the_traced_update(optimizer):
     assert optimizer.flops == (flops_of_update(optimizer, 7) - flops_of_update(optimizer, 2)) / 5
-
-
-@pytest.mark.parametrize("case", cases("Adagrad"), ids=str)
-def test_adagrad_is_that_of_onnx(case):
-    """At T = 0 the decayed rate R / (1 + T · decay_factor) is R; norm_coefficient is the factor of θ, 2λ."""
-    rate, params, gradients, (sums,) = onnx_tensors(case, slots=1)
-    optimizer = AdaGrad(
-        InverseTimeDecay(rate / case.attributes["decay_factor"], 1 / case.attributes["decay_factor"]),
-        epsilon=case.attributes["epsilon"],
-    )
-    got = optimizer.update(gradients, sums, params, optimizer.rates(optimizer.numbers(), 0))
-    agree_with_onnx(case, *got)
-
-
-@pytest.mark.parametrize("case", cases("Momentum"), ids=str)
-def test_momentum_is_that_of_onnx(case):
-    """At T = 0 ONNX takes 1 for β, the factor of the new gradient, whatever β is; ours is 1 always."""
-    rate, params, gradients, (velocity,) = onnx_tensors(case, slots=1)
-    optimizer = SGD(rate, momentum=case.attributes["alpha"], nesterov=case.attributes["mode"] == b"nesterov")
-    got = optimizer.update(gradients, velocity, params, optimizer.rates(optimizer.numbers(), 0))
-    agree_with_onnx(case, *got)
-
-
-@pytest.mark.parametrize("case", cases("Adam"), ids=str)
-def test_adam_is_that_of_onnx_where_ours_corrects_the_bias(case):
-    """At T = 0 ONNX corrects no bias: then ours agrees once the correction is undone in the rate and in ε."""
-    rate, params, gradients, (m, v) = onnx_tensors(case, slots=2)
-    given = case.attributes
-    c_1, root = 1 - given["alpha"], np.sqrt(1 - given["beta"])  # of the first step
-    optimizer = Adam(rate * c_1 / root, given["alpha"], given["beta"], given["epsilon"] / root)
-    params, slots = optimizer.update(gradients, {"m": m, "v": v}, params, optimizer.rates(optimizer.numbers(), 0))
-    agree_with_onnx(case, params, slots["m"], slots["v"])
-
-
-def onnx_tensors(case, slots):
-    """(rate, params, gradients with the norm's, each slot) of a case whose tensors stand side by side."""
-    rate, count, *tensors = case.inputs
-    assert count == 0
-    each = len(tensors) // (2 + slots)
-    params, gradients, *kept = (tuple(tensors[i * each : (i + 1) * each]) for i in range(2 + slots))
-    named = [{str(i): a for i, a in enumerate(tree)} for tree in (params, gradients, *kept)]
-    gradients = L2(1.0).gradient(named[0], named[1], case.attributes["norm_coefficient"] / 2)
-    return float(rate), named[0], gradients, named[2:]
-
-
-def agree_with_onnx(case, *trees):
-    got = [leaf for tree in trees for leaf in jax.tree.leaves(tree)]
-    for ours, theirs in zip(got, case.outputs, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 @pytest.mark.torch

@@ -29,7 +29,9 @@ def read_table(path: str | Path, notes: list[str] | None = None) -> "pl.DataFram
     """
     path = Path(path)
     if not path.is_file():
-        raise FileError(f"{path}: expected a table or a folder of images, but there is no such file. Check the path.")
+        raise FileError(
+            f"{path}: expected a table or a folder of images, but there is no such file. Check the path."
+        )
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return read_delimited(path, [] if notes is None else notes)
