@@ -2,24 +2,30 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench peers format clean
+.PHONY: demo test plain check bench peers native format clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/cli  ## environment, install, and a network trained on handwritten digits
+demo: $(VENV)/native  ## environment, install, and a network trained on handwritten digits
 	$(BIN)/deltarule demo
 
-test: $(VENV)/test  ## environment, install, and every test that needs no peer
+test: $(VENV)/test $(VENV)/native  ## environment, install, and every test that needs no peer
 	$(BIN)/pytest -n auto -m "not torch"
+
+plain: $(VENV)/test  ## what the native kernels compute, tested once more on XLA alone
+	DELTARULE_KERNELS=xla $(BIN)/pytest -n auto -m "not torch" tests/kernels tests/onnx_suite_test.py
 
 check: $(VENV)/test  ## linter, formatter and type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: $(VENV)/peers  ## the table of the README, against PyTorch, Flax and scikit-learn
+bench: $(VENV)/peers $(VENV)/native  ## the tables of the README, against PyTorch, Flax and scikit-learn
 	$(BIN)/python benchmarks/dense.py --json
+	$(BIN)/python benchmarks/convolution.py --json
 
-peers: $(VENV)/peers  ## the tests that compare with PyTorch
+native: $(VENV)/native  ## oneDNN's products for a CPU, where a C++ compiler is found
+
+peers: $(VENV)/peers $(VENV)/native  ## the tests that compare with PyTorch
 	$(BIN)/pytest -n auto -m torch tests
 
 format: $(VENV)/test
@@ -31,6 +37,13 @@ $(VENV)/bin/python:
 
 $(VENV)/cli: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cli]"
+	@touch $@
+
+$(VENV)/native: $(VENV)/cli $(shell find native -type f)
+	@if ! command -v $${CXX:-c++} >/dev/null; then echo "No C++ compiler is found, so oneDNN's kernels are not built."; \
+	elif ! PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check ./native \
+	>$(VENV)/native.log 2>&1; then echo "oneDNN's kernels cannot be built here: see $(VENV)/native.log"; fi
+	@echo "Kernels: $$($(BIN)/python -c 'from deltarule.kernels.native import described; print(described())')"
 	@touch $@
 
 $(VENV)/test: $(VENV)/cli

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from measure import Row, compare, compare_floor, fastest, interleave, machine, report
-from ours_dense import Deltarule, Floor, Task, kept_bytes
+from ours_dense import Deltarule, Floor, Task, kept_bytes, network
 
 PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "torch", "flax", "optax", "scikit-learn")
 TASKS = {
@@ -75,10 +75,12 @@ def check_same_job(task: Task, contenders: list[Any]) -> None:
 
 def byte_rows() -> list[Row]:
     """What is kept from forward for backward in (b)."""
-    from peers_dense import torch_kept_bytes
+    from peers_dense import torch_kept_bytes, torch_network
 
     task = TASKS["b"]
-    ours, theirs = kept_bytes(task.sizes, task.batch), torch_kept_bytes(task.sizes, task.batch)
+    shape, classes = (task.batch, task.sizes[0]), task.sizes[-1]
+    ours = kept_bytes(network(task.sizes), shape, classes)
+    theirs = torch_kept_bytes(torch_network(task.sizes), shape, classes)
     return [compare("saved bytes (b)", "PyTorch eager", ours, theirs, "bytes", target=1)]
 
 

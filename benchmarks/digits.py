@@ -23,10 +23,10 @@ EPOCHS, BATCH, RATE = 20, 64, 1e-3
 JOBS = Path(__file__).parent / "jobs"
 
 
-def digits() -> dict[str, np.ndarray]:
+def digits(seed: int = 0) -> dict[str, np.ndarray]:
     """x / 16 (n, 64) and classes (n,), four fifths to train on, the rest held out."""
     x, y = load_digits(return_X_y=True)
-    x, order = (x / 16).astype(np.float32), np.random.default_rng(0).permutation(len(x))
+    x, order = (x / 16).astype(np.float32), np.random.default_rng(seed).permutation(len(x))
     train, test = order[: len(x) * 4 // 5], order[len(x) * 4 // 5 :]
     return {"x": x[train], "y": y[train], "x_test": x[test], "y_test": y[test]}
 

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,6 +89,7 @@ class Row:
     target: float | None = None
     met: bool | None = None
     times_floor: float | None = None
+    one_call: float | None = None  # ours, where it is not in a compiled loop but called by itself
     note: str = ""
 
 
@@ -105,18 +106,13 @@ def compare(
     return Row(name, peer, *middle, unit, short(ratio), spread, target, met, note=note)
 
 
-def compare_floor(name: str, ours: np.ndarray, floor: np.ndarray, unit: str, at_most: float, note: str) -> Row:
+def compare_floor(
+    name: str, ours: np.ndarray, floor: np.ndarray, unit: str, at_most: float | None = None, note: str = ""
+) -> Row:
     """The row against a floor, of which ours may be at most a multiple."""
     times_floor = float(np.median(ours / floor))
-    row = asdict(compare(name, "floor", ours, floor, unit, note=note))
-    return Row(
-        **{
-            **row,
-            "target": short(1 / at_most),
-            "met": times_floor <= at_most,
-            "times_floor": short(times_floor),
-        }
-    )
+    row = replace(compare(name, "floor", ours, floor, unit, note=note), times_floor=short(times_floor))
+    return row if at_most is None else replace(row, target=short(1 / at_most), met=times_floor <= at_most)
 
 
 def short(value: Any) -> float:
@@ -169,8 +165,9 @@ def table(rows: Sequence[Row]) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row as text, one cell a column."""
-    if row.times_floor is not None and row.target is not None:
-        ratio, target = f"{row.times_floor:.2f} floors", f"≤ {1 / row.target:.3g}"
+    if row.times_floor is not None:
+        ratio = f"{row.times_floor:.2f} floors"
+        target = "" if row.target is None else f"≤ {1 / row.target:.3g}"
     else:
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}×"
         target = "" if row.target is None else f"≥ {row.target:g}×"
@@ -195,5 +192,6 @@ def report(rows: Sequence[Row], packages: Sequence[str], as_json: bool, started:
     print(", ".join(f"{name} {version}" for name, version in found.items()) + "\n")
     print(table(rows))
     if as_json:
-        kept = [{k: v for k, v in asdict(row).items() if k != "times_floor" or v is not None} for row in rows]
+        sometimes = ("times_floor", "one_call")
+        kept = [{k: v for k, v in asdict(row).items() if k not in sometimes or v is not None} for row in rows]
         print(json.dumps({"machine": started, "versions": found, "rows": kept}, ensure_ascii=False))

@@ -1,6 +1,7 @@
 """A dense network's training epoch: the task that everybody gets, ours, and the floor of its matrix products."""
 
 import functools
+import math
 from dataclasses import dataclass
 
 import jax
@@ -142,16 +143,15 @@ class Floor:
         self.carry = jax.block_until_ready(self.program(self.Ws, self.carry, self.batches))
 
 
-def kept_bytes(sizes: tuple[int, ...], batch: int) -> int:
+def kept_bytes(net: dr.Layer, shape: tuple[int, ...], classes: int) -> int:
     """Bytes that forward keeps for backward, the loss's δ among them; closed form and trace must agree."""
-    net, shape = network(sizes), (batch, sizes[0])
-    cost = net.cost(shape)
-    numbers = cost.saved + cost.keeps_x * batch * sizes[0] + cost.keeps_y * batch * sizes[-1]
+    cost, output = net.cost(shape), net.shape(shape)
+    numbers = cost.saved + cost.keeps_x * math.prod(shape) + cost.keeps_y * math.prod(output)
     params = net.init(np.random.default_rng(0), shape)
     context = dr.Context(jax.random.key(0), net.memory(shape))
     trace = jax.make_jaxpr(lambda p, x: net.forward(p, x, context)[1])(params, np.zeros(shape, np.float32)).jaxpr
     parameters = set(trace.invars[: len(jax.tree.leaves(params))])
     traced = sum(v.aval.size * v.aval.dtype.itemsize for v in set(trace.outvars) - parameters)
-    if traced != 4 * numbers:
-        raise AssertionError(f"closed form: {4 * numbers} bytes kept; traced program: {traced}")
-    return traced + 4 * batch * sizes[-1]
+    if traced != 4 * numbers + cost.marks:
+        raise AssertionError(f"closed form: {4 * numbers + cost.marks} bytes kept; traced program: {traced}")
+    return traced + 4 * shape[0] * classes

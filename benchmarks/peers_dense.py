@@ -4,6 +4,8 @@ import functools
 import itertools
 import time
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,16 +55,19 @@ class Torch:
     def __init__(self, task: Task, form: str, gather: str, compiled: str = ""):
         self.name = "torch.compile" if compiled else "PyTorch eager"
         self.note = ", ".join(filter(None, (f"{form} {task.optimizer}", f"gathered {gather}", compiled)))
-        self.task, self.form, self.gather = task, form, gather
-        x, target = task.data
-        self.x, self.target = torch.from_numpy(x), torch.from_numpy(target).long()
-        self.model = torch_network(task.sizes)
+        self.task, self.form, self.gather, self.compiled = task, form, gather, compiled
+        self.x, self.target = map(torch.from_numpy, task.data)
+        self.target = self.target.long()
+        self.model = self.network()
         self.optimizer = torch_optimizer(task.optimizer, self.model.parameters(), task.rate, form)
         self.objective, self.update = self.loss, self.optimizer.step
         if compiled:
             self.objective = torch.compile(self.loss)
         if compiled == "optimizer compiled too":
             self.update = torch.compile(self.optimizer.step)
+
+    def network(self) -> torch.nn.Sequential:
+        return torch_network(self.task.sizes)
 
     def loss(self, x, target):
         return torch.nn.functional.cross_entropy(self.model(x), target)
@@ -103,9 +108,15 @@ def torch_eager(task: Task) -> Torch:
 
 def torch_compiled(task: Task, eager: Torch) -> tuple[Torch | None, str]:
     """torch.compile of network and loss, with and without the optimizer: the faster, or why there is none."""
+    forms = (("optimizer eager", eager.form), ("optimizer compiled too", "foreach"))
+    return fastest_compiled([Torch(task, form, eager.gather, compiled) for compiled, form in forms])
+
+
+def fastest_compiled(candidates: Sequence[Torch], rounds: int = 3) -> tuple[Any, str]:
+    """The fastest of those that compile, or None, and in words how long that took or why there is none."""
     forms, said = [], []
-    for compiled, form in (("optimizer eager", eager.form), ("optimizer compiled too", "foreach")):
-        candidate, start = Torch(task, form, eager.gather, compiled), time.perf_counter()
+    for candidate in candidates:
+        compiled, start = candidate.compiled, time.perf_counter()
         try:
             candidate.fresh()
             with warnings.catch_warnings():
@@ -116,13 +127,12 @@ def torch_compiled(task: Task, eager: Torch) -> tuple[Torch | None, str]:
             continue
         said.append(f"{compiled}: first epoch with compiling {time.perf_counter() - start:.1f} s")
         forms.append(candidate)
-    return (fastest(forms) if forms else None), "; ".join(said)
+    return (fastest(forms, rounds) if forms else None), "; ".join(said)
 
 
-def torch_kept_bytes(sizes: tuple[int, ...], batch: int) -> int:
-    """Bytes that autograd keeps for backward of network and loss: unique storages, parameters left out."""
-    model = torch_network(sizes)
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+def torch_kept_bytes(model: torch.nn.Module, shape: tuple[int, ...], classes: int) -> int:
+    """Bytes that autograd keeps for backward of network and loss: unique storages, the model's own left out."""
+    own = {own.untyped_storage().data_ptr() for own in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor):
@@ -131,7 +141,7 @@ def torch_kept_bytes(sizes: tuple[int, ...], batch: int) -> int:
             kept[storage.data_ptr()] = storage
         return tensor
 
-    x, target = torch.randn(batch, sizes[0]), torch.randint(0, sizes[-1], (batch,))
+    x, target = torch.randn(shape), torch.randint(0, classes, shape[:1])
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = torch.nn.functional.cross_entropy(model(x), target)
     loss.backward()
@@ -151,7 +161,7 @@ class Perceptron(nnx.Module):
         return self.layers[-1](x)
 
 
-def flax_step(model: Perceptron, optimizer: nnx.Optimizer, x, target):
+def flax_step(model: Any, optimizer: nnx.Optimizer, x, target):
     """One training step as Flax's guide writes it."""
 
     def objective(model):
@@ -172,9 +182,7 @@ class Flax:
         self.name, self.note = name, f"{style}, gathered {gather}"
         self.task, self.gather, self.style = task, gather, style
         self.x, self.target = task.data
-        model = Perceptron(task.sizes, nnx.Rngs(0))
-        for layer, (W, b) in zip(model.layers, task.start, strict=True):
-            layer.kernel[...], layer.bias[...] = jnp.asarray(W), jnp.asarray(b)
+        model = self.network()
         optimizer = nnx.Optimizer(model, OPTAX[task.optimizer](task.rate), wrt=nnx.Param)
         self.both = (model, optimizer)
         graph, state = nnx.split(self.both)
@@ -200,6 +208,12 @@ class Flax:
         else:
             self.step = functional
 
+    def network(self) -> nnx.Module:
+        model = Perceptron(self.task.sizes, nnx.Rngs(0))
+        for layer, (W, b) in zip(model.layers, self.task.start, strict=True):
+            layer.kernel[...], layer.bias[...] = jnp.asarray(W), jnp.asarray(b)
+        return model
+
     def fresh(self):
         self.state = jax.tree.map(jnp.array, self.start)
         nnx.update(self.both, jax.tree.map(jnp.array, self.start))
@@ -221,10 +235,14 @@ class Flax:
                 loss = self.step(*batch)
         loss.block_until_ready()
 
-    def weights(self):
+    def trained(self) -> Any:
+        """The model as it is now."""
         if self.style == "split and merge":
             nnx.update(self.both, self.state)
-        model, _ = self.both
+        return self.both[0]
+
+    def weights(self):
+        model = self.trained()
         return [(np.asarray(layer.kernel[...]), np.asarray(layer.bias[...])) for layer in model.layers]
 
 

@@ -1,11 +1,11 @@
 """The residual blocks of image networks, in their published forms, made of layers that keep as little as they can.
 
-A published block says "BatchNorm, ReLU, Convolution". Here that is BatchNorm without γ and β, whose output X̂ is
-kept, and `Recompute(Scale, ReLU, Convolution)`, which rebuilds the convolution's input from X̂ when backward needs
-it. The mathematics and the parameters are the same; of the two arrays that other libraries keep, one is left.
+A published block says "BatchNorm, ReLU, Convolution". Here that is `Recompute(BatchNorm, ReLU, Convolution)`,
+which makes the convolution's input once more when backward needs it: of the two arrays that other libraries keep,
+one is left. The mathematics and the parameters are the same.
 """
 
-from deltarule.layers import BatchNorm, Chain, Convolution, Recompute, ReLU, Residual, Scale
+from deltarule.layers import BatchNorm, Chain, Convolution, Recompute, ReLU, Residual
 from deltarule.layers.layer import Layer
 
 
@@ -15,8 +15,8 @@ def convolution(features: int, kernel_size: int = 3, stride: int = 1) -> Convolu
 
 
 def normalised(layer: Layer) -> Chain:
-    """BatchNorm, ReLU and then `layer`, with X̂ alone kept between them."""
-    return Chain(BatchNorm(scale=False, offset=False), Recompute(Scale(), ReLU(), layer))
+    """BatchNorm, ReLU and then `layer`, of which the input alone is kept."""
+    return Recompute(BatchNorm(), ReLU(), layer)
 
 
 def basic(features: int, stride: int = 1, project: bool = False) -> Chain:

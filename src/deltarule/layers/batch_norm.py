@@ -17,6 +17,7 @@ class BatchNorm(Layer):
 
     The statistics range over all axes but the last; the variance is the mean of the squared deviations.
     Predictions take running statistics instead: running ← momentum · running + (1 − momentum) · batch.
+    Backward keeps X and makes X̂ of it again: that is cheaper than to write one more array.
 
     The running variance is that by which training divides, as in Keras, Flax and ONNX. The paper and PyTorch
     take N/(N − 1) of it, the unbiased one. PyTorch's momentum is 1 − ours; Flax and Keras begin with 0.99.
@@ -24,7 +25,7 @@ class BatchNorm(Layer):
     Args:
         momentum: the share of the running statistics that a step keeps, in [0, 1).
         epsilon: ε, added to the variance; Keras has 1e-3.
-        scale, offset: whether there are γ, β. Without both, backward keeps the output alone.
+        scale, offset: whether there are γ, β.
         axis_name: the name of a mapped axis (`jax.vmap`, `jax.shard_map`) over whose members the statistics are
             those of the whole minibatch. dγ and dβ stay each member's own, for the step to sum.
 
@@ -98,14 +99,15 @@ class BatchNorm(Layer):
                 path=tuple(index for index in context.path if isinstance(index, int)),
             )
         xhat, mu, variance = standardise(x, lambda a: self.over_members(channel_mean(a)), self.epsilon)
-        return scaled(params, xhat), (xhat, mu, variance)
+        return scaled(params, xhat), (x, mu, variance)
 
     def backward(self, params, saved, dy):
-        xhat, _, variance = saved
+        x, mu, variance = saved
         axes = range(dy.ndim - 1)
+        r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
+        xhat = (x - mu) * r  # (n, ..., i)
         dbeta = dy.sum(axes)  # (i,)
         dgamma = (dy * xhat).sum(axes)  # (i,)
-        r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
         if self.scale:
             r = params["gamma"] * r  # (i,)
         n = size(dy.shape[:-1])
@@ -127,17 +129,16 @@ class BatchNorm(Layer):
 
     def cost(self, x):
         numbers, i, learned = size(x), x[-1], int(self.scale) + int(self.offset)
-        dparams = int(self.scale) * (2 * numbers - i) + int(self.offset) * (numbers - i)
-        backward = 7 * numbers + 2 * i + int(self.scale) * i
-        statistics = 5 * numbers + 2 * i
+        dparams = int(self.scale) * (4 * numbers + i) + int(self.offset) * (numbers - i)
+        backward = 9 * numbers + 2 * i + int(self.scale) * i
         return Cost(
-            forward=statistics + learned * numbers,
+            forward=(5 + learned) * numbers + 2 * i,
             backward=backward,
             input_gradient=backward - dparams,
             parameters=learned * i,
-            keeps_y=not learned,
-            saved=2 * i + (numbers if learned else 0),
-            rebuilt=statistics,
+            keeps_x=True,
+            saved=2 * i,
+            rebuilt=4 * numbers,
         )
 
     @classmethod

@@ -13,9 +13,6 @@ from deltarule.layers.layer import Cost, Equations, Layer, Params, Shape, size
 class Scale(Layer):
     """γ and β along the last axis, 1 and 0 at first: the learned half of a normalisation, on its own.
 
-    `BatchNorm(scale=False, offset=False)` keeps no array but its output. With `Recompute(Scale(), ReLU(), ...)`
-    after it, that array is all that is kept of the three.
-
     Raises:
         ShapeError: x has no axis besides the examples.
 

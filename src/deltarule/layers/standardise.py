@@ -6,8 +6,8 @@ a change of X moves X̂ in three ways: by itself, r dX̂; through the mean, −r
 
     dX = r (dX̂ − E[dX̂] − X̂ ⊙ E[dX̂ ⊙ X̂]).
 
-X̂ is kept rather than X: it takes the same memory and less arithmetic, and where neither γ nor β follows it is the
-output itself, which the layer above keeps anyway.
+Layer and group normalisation keep X̂ rather than X: it takes the same memory and less arithmetic, and where neither
+γ nor β follows it is the output itself, which the layer above keeps anyway.
 """
 
 from collections.abc import Callable
