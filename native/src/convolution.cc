@@ -45,6 +45,12 @@ class Scratch {
   size_t size_ = 0;
 };
 
+// What a primitive computes with, on the thread that runs it.
+Scratch& scratch() {
+  thread_local Scratch mine;
+  return mine;
+}
+
 enum class Product { kY, kDx, kDK };
 
 // What a product is, without its numbers: the key under which its primitives are kept.
@@ -88,7 +94,7 @@ memory::desc in_any_order(const memory::desc& desc) {
 // A convolution as oneDNN computes it: its primitive, and the order in which it wants K.
 struct Primitive {
   dnnl::primitive run;
-  memory::desc x, K, y, scratch;
+  memory::desc x, K, y, scratch, reorder_scratch;
   dnnl::reorder reorder;  // of K into that order, and of dK out of it
 
   explicit Primitive(const Geometry& g) {
@@ -118,11 +124,21 @@ struct Primitive {
       run = dnnl::convolution_backward_weights(backward);
     }
     bool out = g.product == Product::kDK;
-    reorder = dnnl::reorder({cpu(), out ? K : plain, cpu(), out ? plain : K});
+    dnnl::reorder::primitive_desc order(cpu(), out ? K : plain, cpu(), out ? plain : K, attributes);
+    reorder_scratch = order.scratchpad_desc();
+    reorder = dnnl::reorder(order);
+  }
+
+  void put_in_order(const memory& from, const memory& to) const {
+    dnnl::stream stream(cpu());
+    memory work(reorder_scratch, cpu(), deltarule::scratch().of(reorder_scratch.get_size()));
+    reorder.execute(stream, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, work}});
+    stream.wait();
   }
 };
 
-// Primitives are made once for each geometry and width of OpenMP; making one takes about a millisecond.
+// Primitives are made once for each geometry, one thread wide; making one takes about a millisecond. Their scratch
+// memory is the caller's, so that several threads may run the same one.
 const Primitive& primitive(const Geometry& geometry) {
   static std::map<Geometry, Primitive> made;
   static std::mutex mutex;
@@ -171,23 +187,17 @@ void compute(Product product, ffi::ThreadPool& pool, ffi::AnyBuffer first, ffi::
   thread_local Scratch ordered;
   char* K_ordered = static_cast<char*>(ordered.of(product == Product::kDK ? K_bytes * parts : K_bytes));
   memory K_plain(kernel(whole.K, groups, whole.type), cpu(), K.untyped_data());
-  if (product != Product::kDK) {
-    dnnl::stream stream(cpu());
-    memory to(typical.K, cpu(), K_ordered);
-    typical.reorder.execute(stream, K_plain, to);
-    stream.wait();
-  }
+  if (product != Product::kDK) typical.put_in_order(K_plain, memory(typical.K, cpu(), K_ordered));
 
   share(pool, parts, [&](int index) {
     const Primitive& p = of_part(index);
     if (p.K != typical.K) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
     const int64_t start = begin(n, parts, index);
-    thread_local Scratch scratch;
     dnnl::stream stream(cpu());
     memory x_part(p.x, cpu(), static_cast<char*>(x.untyped_data()) + start * x_bytes);
     memory y_part(p.y, cpu(), static_cast<char*>(y.untyped_data()) + start * y_bytes);
     memory K_part(p.K, cpu(), K_ordered + (product == Product::kDK ? index * K_bytes : 0));
-    memory scratch_part(p.scratch, cpu(), scratch.of(p.scratch.get_size()));
+    memory scratch_part(p.scratch, cpu(), scratch().of(p.scratch.get_size()));
     const bool dx = product == Product::kDx, dK = product == Product::kDK;
     p.run.execute(stream, {{dx ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, x_part},
                            {dK ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, K_part},
@@ -204,10 +214,7 @@ void compute(Product product, ffi::ThreadPool& pool, ffi::AnyBuffer first, ffi::
       for (int index = 1; index < parts; ++index)
         for (size_t at = from; at < to; ++at) sum[at] += sum[index * numbers + at];
     });
-    dnnl::stream stream(cpu());
-    memory from(typical.K, cpu(), K_ordered);
-    typical.reorder.execute(stream, from, K_plain);
-    stream.wait();
+    typical.put_in_order(memory(typical.K, cpu(), K_ordered), K_plain);
   }
 }
 
