@@ -14,8 +14,10 @@ from deltarule.data.image_preprocessing import ImagePreprocessing
 from deltarule.errors import DataError, DeltaruleError, FileError, SettingError
 from deltarule.experiment import evaluate, predict, train
 from deltarule.experiment.images import image_size
+from deltarule.experiment.network import image_network
 from deltarule.experiment.reading import Reading
 from deltarule.job import Job, read_settings
+from deltarule.kernels.native import described
 from deltarule.training.progress import PlainLine
 from experiment.jobs import arrays, left, run
 
@@ -44,6 +46,17 @@ def folder(tmp_path_factory):
 def result(folder):
     """A job on the files."""
     return run(folder, folder / "digits", network="dense", hidden=(32,), epochs=30)
+
+
+def test_a_residual_network_can_be_chosen(result):
+    preparation = ImagePreprocessing.from_json(result.model.notes["preprocessing"])
+    net = image_network(preparation, Job("digits", network="resnet", augment=("flip",)))
+    assert isinstance(net.layers[0], dr.RandomFlip)
+    assert net.layers[1:] == dr.networks.resnet(classes=10).layers
+
+
+def test_the_summary_tells_the_kernels(result):
+    assert result.summary["kernels"] == described()
 
 
 def spoiled(tmp_path: Path, folder: Path) -> Path:
@@ -236,6 +249,7 @@ def test_one_class_is_refused(folder, tmp_path):
         ("digits", {"image_size": "0x8"}, "but got '0x8'"),
         ("digits", {"task": "regression"}, "expected numbers for a regression, but it holds text"),
         ("digits", {"network": "convolution", "hidden": (8,)}, "the setting hidden is for dense networks"),
+        ("digits", {"network": "resnet", "activation": "tanh"}, "a resnet has ReLU; leave it out"),
         ("digits/0/0000.png", {}, "expected a folder that holds .* but this is a file"),
     ],
 )
@@ -253,6 +267,7 @@ def test_settings_that_mean_nothing_are_refused(data, settings, words, folder, t
         ("corrupt", "skip"),
         ("augment", ("flip",)),
         ("network", "convolution"),
+        ("network", "resnet"),
     ],
 )
 def test_settings_of_images_are_refused_for_a_table(name, value, tmp_path):
