@@ -15,10 +15,8 @@ from deltarule.errors import DataError, DeltaruleError, FileError, SettingError
 from deltarule.experiment import evaluate, predict, train
 from deltarule.experiment.images import image_size
 from deltarule.experiment.network import image_network
-from deltarule.experiment.reading import Reading
 from deltarule.job import Job, read_settings
 from deltarule.kernels.native import described
-from deltarule.training.progress import PlainLine
 from experiment.jobs import arrays, left, run
 
 SHOWN = 600
@@ -259,23 +257,6 @@ def test_settings_that_mean_nothing_are_refused(data, settings, words, folder, t
     assert not left(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("image_size", "8x8"),
-        ("channels", 3),
-        ("corrupt", "skip"),
-        ("augment", ("flip",)),
-        ("network", "convolution"),
-        ("network", "resnet"),
-    ],
-)
-def test_settings_of_images_are_refused_for_a_table(name, value, tmp_path):
-    found = arrays(tmp_path, x=np.eye(40), y=np.arange(40) % 2)
-    with pytest.raises(SettingError, match=f"the setting {name} .*is for images, and this is a table"):
-        run(tmp_path, found, **{name: value})
-
-
 def test_arrays_without_labels_are_told(result, folder, tmp_path):
     found = arrays(tmp_path, x=digits()[0])
     for job in (lambda: run(tmp_path, found, **QUICK), lambda: evaluate(result.summary["run"], str(found))):
@@ -311,26 +292,3 @@ def test_the_model_itself_refuses_images_of_another_shape(result):
 def test_an_image_size_is_height_and_width():
     assert image_size("32x48") == (32, 48)
     assert image_size(None) is None
-
-
-def test_long_reading_is_told_now_and_then(monkeypatch, capsys):
-    clock = iter([0.0, 1.0, 3.0, 3.5, 6.0, 6.0, 99.0])
-    monkeypatch.setattr("deltarule.experiment.reading.time.perf_counter", lambda: next(clock))
-    with Reading(True) as reading:
-        for text in "abcd":
-            reading.show(text)
-    assert capsys.readouterr().err == "b\nd\n"
-    with Reading(False) as reading:
-        reading.show("e")
-    assert not capsys.readouterr().err
-
-
-def test_a_terminal_is_left_with_the_last_line(monkeypatch, capsys):
-    clock = iter([0.0, 0.1, 1.0, 1.1])
-    monkeypatch.setattr("deltarule.experiment.reading.time.perf_counter", lambda: next(clock))
-    monkeypatch.setattr("deltarule.experiment.reading.live_line", PlainLine)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Reading(None) as reading:
-        for text in ("a", "b", "c"):
-            reading.show(text)
-    assert capsys.readouterr().err == "\rb\x1b[K\rc\x1b[K\n"

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import deltarule as dr
-from deltarule.errors import DataError
+from deltarule.errors import DataError, SettingError
 from deltarule.experiment import evaluate, predict
 from deltarule.layers import Embedding
 from experiment.jobs import BUNDLED, arrays, houses, left, run, table
@@ -150,3 +150,20 @@ def test_evaluation_counts_rows_by_their_weights(tmp_path):
     half = evaluate(str(folder), arrays(tmp_path, x=x[:30], y=spoiled[:30]))[0]
     for name in ("r2", "loss", "root_mean_squared_error"):
         assert weighed[name] == pytest.approx(half[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_size", "8x8"),
+        ("channels", 3),
+        ("corrupt", "skip"),
+        ("augment", ("flip",)),
+        ("network", "convolution"),
+        ("network", "resnet"),
+    ],
+)
+def test_settings_of_images_are_refused_for_a_table(name, value, tmp_path):
+    found = arrays(tmp_path, x=np.eye(40), y=np.arange(40) % 2)
+    with pytest.raises(SettingError, match=f"the setting {name} .*is for images, and this is a table"):
+        run(tmp_path, found, **{name: value})
