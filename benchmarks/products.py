@@ -204,7 +204,9 @@ def rows_of(geometry: Geometry, product: str, rounds: int) -> list[Row]:
     times = interleave(everybody, rounds)
     ms = {each.name: times[each.name] / each.repeats * 1e3 for each in everybody}
     one = short(np.median(ms["one call"]))
-    rows = [compare(name, p.name, ms["ours"], ms[p.name], "ms", note=p.note) for p in peers]
+    rows = [
+        compare(name, p.name, ms["ours"], ms[p.name], "ms", 1.0 if p is eager else None, p.note) for p in peers
+    ]
     return [replace(row, one_call=one) for row in rows]
 
 

@@ -1,9 +1,17 @@
 """Fixtures that any test may ask for."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections import Counter
 
 os.environ["DELTARULE_CACHE"] = "off"  # the tests leave the user's cache alone
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one test compiled the others find, in any process
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="deltarule-tests-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import pytest
