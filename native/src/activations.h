@@ -30,18 +30,23 @@ DELTARULE_INLINE float exponential(float x) {
 
 DELTARULE_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
-// 1 - 2 / (exp 2|x| + 1) with the sign of x; near 0, where that would cancel, an odd polynomial.
+// x p(x^2) / q(x^2), the rational function by which Eigen and XLA compute tanh too; beyond 7.9 it is 1 in float32.
 DELTARULE_INLINE float hyperbolic_tangent(float x) {
-  const float size = x < 0.0f ? -x : x;
+  x = x < -7.90531111f ? -7.90531111f : x;
+  x = x > 7.90531111f ? 7.90531111f : x;
   const float square = x * x;
-  float p = -5.70498872745e-3f;  // Cephes' tanhf
-  p = p * square + 2.06390887954e-2f;
-  p = p * square - 5.37397155531e-2f;
-  p = p * square + 1.33314422036e-1f;
-  p = p * square - 3.33332819422e-1f;
-  const float near = p * square * x + x;
-  const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
-  return size < 0.625f ? near : (x < 0.0f ? -far : far);
+  float p = -2.76076847742355e-16f;
+  p = p * square + 2.00018790482477e-13f;
+  p = p * square - 8.60467152213735e-11f;
+  p = p * square + 5.12229709037114e-08f;
+  p = p * square + 1.48572235717979e-05f;
+  p = p * square + 6.37261928875436e-04f;
+  p = p * square + 4.89352455891786e-03f;
+  float q = 1.19825839466702e-06f;
+  q = q * square + 1.18534705686654e-04f;
+  q = q * square + 2.26843463243900e-03f;
+  q = q * square + 4.89352518554385e-03f;
+  return x * p / q;
 }
 
 }  // namespace deltarule

@@ -1,51 +1,49 @@
-"""The scans of a recurrent cell over time: its own in XLA, and on a CPU one native walk through all steps.
+"""A recurrent cell through all steps: its own scans in XLA, and on a CPU one native walk through time and back.
 
 The native walk takes whole sequences of a cell that names its kernel; where a mask or a start interrupts them, and
-for every other cell, the cell's own scan is taken.
+for every other cell, the cell's own form is taken.
 """
 
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from deltarule.kernels import native
 
 
-def scan(cell: Any, params: Any, u: jax.Array, first: Any, mask: Any, follows: Any, reverse: bool) -> Any:
-    """(states, saved) of all steps, as `Cell.scan` states them."""
+def forward(cell: Any, params: Any, x: jax.Array, first: Any, mask: Any, follows: Any, reverse: bool) -> Any:
+    """(y, others, saved) of all steps, as `Cell.forward` states them."""
 
     def own(*_):
-        return cell.scan(params, u, first, mask, follows, reverse)
+        return cell.forward(params, x, first, mask, follows, reverse)
 
     if cell.kernel is None or mask is not None or follows is not None:
         return own()
     name, weights, settings = cell.kernel
-    arrays = u, *(params[weight] for weight in weights), *first
+    arrays = x, *(params[weight] for weight in weights), *first
     return native.choose(f"deltarule_{name}_forward", own, own, *arrays, reverse=reverse, **settings)
 
 
-def scan_backward(
+def backward(
     cell: Any,
     params: Any,
+    x: jax.Array,
+    first: Any,
+    y: jax.Array,
+    others: Any,
     saved: Any,
-    before: Any,
-    after: Any,
-    dh: jax.Array | None,
-    dstate: Any,
+    dy: jax.Array,
     mask: Any,
     follows: Any,
     reverse: bool,
 ) -> Any:
-    """(du, dstate) of all steps, as `Cell.scan_backward` states them."""
+    """(dx, dparams) of all steps, as `Cell.backward` states them."""
 
     def own(*_):
-        return cell.scan_backward(params, saved, before, after, dh, dstate, mask, follows, reverse)
+        return cell.backward(params, x, first, y, others, saved, dy, mask, follows, reverse)
 
     if cell.kernel is None or mask is not None or follows is not None:
         return own()
     name, _, settings = cell.kernel
-    first = before[-1][-1 if reverse else 0]  # (n, o)
-    every_dh = jnp.zeros_like(after[0]) if dh is None else dh  # (t, n, o)
-    arrays = *saved, after[-1], first, params["U"], every_dh, *dstate
+    arrays = x, params["W"], params["U"], *first, y, *others, *saved, dy
     return native.choose(f"deltarule_{name}_backward", own, own, *arrays, reverse=reverse, **settings)

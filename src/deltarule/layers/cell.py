@@ -51,7 +51,7 @@ class Cell:
 
     @property
     def kernel(self) -> tuple[str, tuple[str, ...], dict[str, Any]] | None:
-        """The name of the native kernel of the scans, the parameters that it takes, and its settings; or None."""
+        """The native form of all steps: its name, the parameters that it takes, and its settings; or None."""
         return None
 
     def init(self, rng: np.random.Generator, i: int) -> Params:
@@ -157,6 +157,39 @@ class Cell:
         dstate, da = jax.lax.scan(step, dstate, steps, reverse=not reverse)
         return da, dstate
 
+    def forward(
+        self, params: Params, x: jax.Array, first: State, mask: Flags, follows: Flags, reverse: bool
+    ) -> tuple[jax.Array, State, Saved]:
+        """(y, others, saved): h of all steps (n, t, o), the rest of their states (t, n, o), and what they save."""
+        a = self.project(params, swapped(x))  # (t, n, g·o)
+        (h, *others), saved = self.scan(params, a, first, mask, follows, reverse)
+        return swapped(h), tuple(others), saved
+
+    def backward(
+        self,
+        params: Params,
+        x: jax.Array,
+        first: State,
+        y: jax.Array,
+        others: State,
+        saved: Saved,
+        dy: jax.Array,
+        mask: Flags,
+        follows: Flags,
+        reverse: bool,
+    ) -> tuple[jax.Array, Params]:
+        """(dx, dparams) of all steps; dy is (n, t, o), or (n, o) where only the last output counts."""
+        zero = zeros(first)
+        after = (swapped(y), *others)  # (t, n, o) each
+        before = states_before(first, after, follows, reverse)
+        if dy.ndim == 2:
+            dh, dlast = None, (dy, *zero[1:])
+        else:
+            dh, dlast = where(mask, swapped(dy), zeros(after[0])), zero  # (t, n, o)
+        da, _ = self.scan_backward(params, saved, before, after, dh, dlast, mask, follows, reverse)
+        dx, dparams = self.project_backward(params, swapped(x), da)  # (t, n, i)
+        return swapped(dx), dparams | self.state_gradients(params, saved, before, after, da)
+
     def cost(self, n: Any, t: int, i: int) -> Cost:
         """What the cell costs over t steps, without the sums of δ from each step's output."""
         steps, o, width = n * t, self.features, self.gates * self.features
@@ -193,3 +226,8 @@ def where(flags: Flags, chosen: Any, other: Any) -> Any:
 
 def zeros(tree: Any) -> Any:
     return jax.tree.map(jnp.zeros_like, tree)
+
+
+def swapped(a: jax.Array) -> jax.Array:
+    """From (n, t, ...) to (t, n, ...), and back."""
+    return jnp.swapaxes(a, 0, 1)

@@ -68,7 +68,7 @@ class GRU(Cell):
 
     @property
     def kernel(self):
-        return ("gru", ("U", "c"), {}) if self.reset == "after" else None
+        return ("gru", ("W", "U", "b", "c"), {}) if self.reset == "after" else None
 
     def init(self, rng, i):
         params = super().init(rng, i)

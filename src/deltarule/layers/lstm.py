@@ -66,7 +66,7 @@ class LSTM(Cell):
 
     @property
     def kernel(self):
-        return None if self.peephole else ("lstm", ("U",), {})
+        return None if self.peephole else ("lstm", ("W", "U", "b"), {})
 
     def init(self, rng, i):
         params, o = super().init(rng, i), self.features

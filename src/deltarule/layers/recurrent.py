@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
-from deltarule.kernels.recurrent import scan, scan_backward
-from deltarule.layers.cell import Cell, Flags, states_before, where
+from deltarule.kernels import recurrent as kernel
+from deltarule.layers.cell import Cell, Flags, swapped, where
 from deltarule.layers.gru import GRU
 from deltarule.layers.layer import Context, Equations, Layer, size
 from deltarule.layers.lstm import LSTM
@@ -98,36 +98,26 @@ class Recurrent(Layer):
         self.require_fitting(x.shape, context)
         mask, follows = flags(context, self.reverse)
         x = x.astype(jax.tree.leaves(params)[0].dtype)
-        a = self.cell.project(params, swapped(x))  # (t, n, g·o)
-        start = tuple(state.astype(a.dtype) for state in context.memory)  # (n, o) each
-        first = start or self.zeros(len(x), a.dtype)
-        states, kept = scan(self.cell, params, a, first, mask, follows, self.reverse)
-        h = swapped(states[0])  # (n, t, o)
-        saved = x, h, states[1:], kept, start, mask, follows
+        start = tuple(state.astype(x.dtype) for state in context.memory)  # (n, o) each
+        first = start or self.zeros(len(x), x.dtype)
+        y, others, kept = kernel.forward(self.cell, params, x, first, mask, follows, self.reverse)
+        saved = x, y, others, kept, start, mask, follows
         if self.last:
-            return h[:, 0 if self.reverse else -1], saved
-        return where(context.mask, h, jnp.zeros_like(h)), saved
+            return y[:, 0 if self.reverse else -1], saved
+        return where(context.mask, y, jnp.zeros_like(y)), saved
 
     def backward(self, params, saved, dy):
-        x, h, others, kept, start, mask, follows = saved
-        dy = dy.astype(h.dtype)
-        zeros = self.zeros(len(x), h.dtype)
-        if self.last:
-            dh, dlast = None, (dy, *zeros[1:])
-        else:
-            dh, dlast = where(mask, swapped(dy), jnp.zeros_like(swapped(dy))), zeros  # (t, n, o)
-        after = (swapped(h), *others)
-        before = states_before(start or zeros, after, follows, self.reverse)
-        da, _ = scan_backward(self.cell, params, kept, before, after, dh, dlast, mask, follows, self.reverse)
-        dx, dparams = self.cell.project_backward(params, swapped(x), da)  # (t, n, i)
-        return swapped(dx), dparams | self.cell.state_gradients(params, kept, before, after, da)
+        x, y, others, kept, start, mask, follows = saved
+        first = start or self.zeros(len(x), x.dtype)
+        dy = dy.astype(x.dtype)
+        return kernel.backward(self.cell, params, x, first, y, others, kept, dy, mask, follows, self.reverse)
 
     def remember(self, memory, saved):
         if not self.carry:
             return memory
-        _, h, others, *_ = saved
+        _, y, others, *_ = saved
         end = -1 if self.stride is None else self.stride - 1
-        ends = (h[:, end], *(state[end] for state in others))  # (n, o) each
+        ends = (y[:, end], *(state[end] for state in others))  # (n, o) each
         return tuple(end.astype(state.dtype) for end, state in zip(ends, memory, strict=True))
 
     def advance(self, params, x, context):
@@ -193,8 +183,3 @@ def flags(context: Context, reverse: bool) -> tuple[Flags, Flags]:
     if reverse:
         follows = jnp.concatenate([follows[1:], jnp.ones_like(follows[:1])])
     return mask, follows
-
-
-def swapped(a: jax.Array) -> jax.Array:
-    """From (n, t, ...) to (t, n, ...), and back."""
-    return jnp.swapaxes(a, 0, 1)

@@ -52,7 +52,7 @@ class SimpleRNN(Cell):
 
     @property
     def kernel(self):
-        return "rnn", ("U",), {"relu": self.activation == "relu"}
+        return "rnn", ("W", "U", "b"), {"relu": self.activation == "relu"}
 
     def step(self, params, a, state):
         (h,) = state
