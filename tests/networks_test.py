@@ -82,10 +82,10 @@ def test_a_preactivation_block_keeps_two_arrays_of_its_size_and_a_basic_one_thre
     x = (8, 16, 16, 16)
     array, channels = 8 * 16 * 16 * 16, 16
     after_a_layer = dr.Chain(blocks.convolution(16), blocks.preactivation(16))
-    assert after_a_layer.cost(x).saved == 2 * array + 2 * 4 * channels
+    assert after_a_layer.cost(x).saved == 2 * array + 2 * (4 + 2) * channels  # memory twice, and μ, σ²
     cost = blocks.basic(16).cost(x)  # its input, and the ReLU's output, which the next block shares
     assert (cost.keeps_x, cost.keeps_y) == (True, True)
-    assert cost.saved == 2 * array + 4 * channels + 2 * channels
+    assert cost.saved == 2 * array + (4 + 2) * channels + 2 * channels
 
 
 def test_a_depth_that_makes_no_whole_blocks_is_refused():

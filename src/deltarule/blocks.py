@@ -1,11 +1,11 @@
 """The residual blocks of image networks, in their published forms, made of layers that keep as little as they can.
 
-A published block says "BatchNorm, ReLU, Convolution". Here that is `Recompute(BatchNorm, ReLU, Convolution)`,
+A published block says "BatchNorm, ReLU, Convolution". Here that is `Recompute(BatchNormReLU, Convolution)`,
 which makes the convolution's input once more when backward needs it: of the two arrays that other libraries keep,
 one is left. The mathematics and the parameters are the same.
 """
 
-from deltarule.layers import BatchNorm, Chain, Convolution, Recompute, ReLU, Residual
+from deltarule.layers import BatchNorm, BatchNormReLU, Chain, Convolution, Recompute, ReLU, Residual
 from deltarule.layers.layer import Layer
 
 
@@ -16,7 +16,7 @@ def convolution(features: int, kernel_size: int = 3, stride: int = 1) -> Convolu
 
 def normalised(layer: Layer) -> Chain:
     """BatchNorm, ReLU and then `layer`, of which the input alone is kept."""
-    return Recompute(BatchNorm(), ReLU(), layer)
+    return Recompute(BatchNormReLU(), layer)
 
 
 def basic(features: int, stride: int = 1, project: bool = False) -> Chain:
@@ -55,4 +55,4 @@ def preactivation(features: int, stride: int = 1, project: bool = False) -> Laye
     first, second = convolution(features, stride=stride), normalised(convolution(features))
     if not project:
         return Residual(Chain(normalised(first), second))
-    return Chain(BatchNorm(), ReLU(), Residual(Chain(first, second), convolution(features, 1, stride)))
+    return Chain(BatchNormReLU(), Residual(Chain(first, second), convolution(features, 1, stride)))

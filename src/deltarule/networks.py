@@ -6,7 +6,7 @@ from deltarule.blocks import basic, convolution, preactivation
 from deltarule.errors import SettingError
 from deltarule.layers import (
     AveragePool,
-    BatchNorm,
+    BatchNormReLU,
     Chain,
     Convolution,
     Dense,
@@ -79,8 +79,8 @@ def resnet(depth: int = 20, width: int = 16, classes: int = 10, block: str = "pr
         stages.append(BLOCKS[block](features, stride, project=stride > 1))
         stages += [BLOCKS[block](features) for _ in range(blocks - 1)]
     if block == "basic":
-        return Chain(convolution(width), BatchNorm(), ReLU(), *stages, GlobalAveragePool(), Dense(classes))
-    return Chain(convolution(width), *stages, BatchNorm(), ReLU(), GlobalAveragePool(), Dense(classes))
+        return Chain(convolution(width), BatchNormReLU(), *stages, GlobalAveragePool(), Dense(classes))
+    return Chain(convolution(width), *stages, BatchNormReLU(), GlobalAveragePool(), Dense(classes))
 
 
 def voxnet(classes: int = 10) -> Chain:

@@ -11,6 +11,7 @@ from deltarule import errors
 from deltarule.inspect.count import count_flops
 from deltarule.kernels import convolution, native, unrolled
 from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
+from deltarule.kernels.product import product
 from deltarule.kernels.window import Window, window
 from deltarule.layers import ConvolutionTranspose
 
@@ -94,6 +95,26 @@ def test_native_equals_xla(shape, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * float(jnp.abs(other).max()))
 
 
+@pytest.mark.skipif(not getattr(native.companion()[0], "BFLOAT16", False), reason="bfloat16 is not native here")
+@every_shape
+def test_native_in_bfloat16_is_near_float32(shape):
+    geometry, *arrays = case(shape, jnp.bfloat16)
+    assert native.takes("deltarule_convolution_y", *arrays)
+    got = products(geometry, *arrays)
+    expected = products(geometry, *(a.astype(jnp.float32) for a in arrays))
+    for one, other in zip(got, expected, strict=True):
+        assert one.dtype == jnp.bfloat16
+        within = 2**-7 * float(jnp.abs(other).max())
+        np.testing.assert_allclose(one.astype(jnp.float32), other, rtol=0, atol=within)
+
+
+@pytest.mark.skipif(not getattr(native.companion()[0], "BFLOAT16", False), reason="bfloat16 is not native here")
+def test_products_and_scans_in_bfloat16_are_left_to_xla():
+    half = jnp.ones((512, 512), jnp.bfloat16)
+    assert product(half, half).dtype == jnp.bfloat16
+    assert not native.takes("deltarule_lstm_forward", half)
+
+
 @installed
 def test_native_takes_the_windows_of_a_transpose(monkeypatch):
     layers = [(layer, shape) for layer, shape in ConvolutionTranspose.examples()]
@@ -166,3 +187,15 @@ def test_the_environment_chooses_the_kernels(monkeypatch):
 
 def test_axes_are_named_by_words():
     assert convolution.axes("C_N", "I_O", "_NC", 2).lhs_spec == (3, 0, 1, 2)
+
+
+@installed
+def test_a_companion_of_another_version_is_left_alone_and_told(monkeypatch):
+    monkeypatch.delenv("DELTARULE_KERNELS", raising=False)
+    monkeypatch.setattr(native, "VERSION", "0.0.9")
+    native.companion.cache_clear()
+    try:
+        assert native.companion()[0] is None
+        assert "it is 0.2.0, and 0.0.9 is called; `make native` builds it" in native.described()
+    finally:
+        native.companion.cache_clear()

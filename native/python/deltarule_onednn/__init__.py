@@ -22,6 +22,9 @@ VERSION: str = HANDLERS.deltarule_onednn_version().decode()
 BFLOAT16 = bool(HANDLERS.deltarule_onednn_has_bfloat16())
 
 for target in (
+    "deltarule_batch_norm_forward",
+    "deltarule_batch_norm_again",
+    "deltarule_batch_norm_backward",
     "deltarule_convolution_y",
     "deltarule_convolution_dx",
     "deltarule_convolution_dK",

@@ -8,12 +8,15 @@ error where the companion is missing.
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 import jax
 import numpy as np
 
 from deltarule.errors import SettingError
+
+VERSION = "0.2.0"  # of the companion, whose kernels are called here
 
 
 @cache
@@ -26,6 +29,9 @@ def companion() -> tuple[Any, str]:
         return None, "XLA, as DELTARULE_KERNELS asks"
     try:
         import deltarule_onednn  # type: ignore[import-not-found]
+
+        if (found := metadata.version("deltarule-onednn")) != VERSION:
+            raise ImportError(f"it is {found}, and {VERSION} is called; `make native` builds it")
     except (ImportError, OSError) as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "deltarule_onednn"
         why = "deltarule-onednn is not installed" if missing else f"deltarule-onednn cannot be loaded: {error}"
@@ -44,13 +50,14 @@ def described() -> str:
     return companion()[1]
 
 
-def takes(*arrays: jax.Array) -> bool:
-    """Whether the native kernels take these: all float32, or all bfloat16 where the processor has it."""
+def takes(target: str, *arrays: jax.Array) -> bool:
+    """Whether a native kernel takes these: all float32, or a convolution bfloat16 where the processor has it."""
     module, _ = companion()
     kinds = {array.dtype for array in arrays}
     if module is None or len(kinds) > 1:
         return False
-    return kinds == {np.dtype("float32")} or (kinds == {jax.numpy.dtype("bfloat16")} and module.BFLOAT16)
+    half = target.startswith("deltarule_convolution") and module.BFLOAT16
+    return kinds == {np.dtype("float32")} or (kinds == {jax.numpy.dtype("bfloat16")} and half)
 
 
 def choose(target: str, everywhere: Callable, on_cpu: Callable, *arrays: jax.Array, **numbers: Any) -> Any:
@@ -70,4 +77,4 @@ def choose(target: str, everywhere: Callable, on_cpu: Callable, *arrays: jax.Arr
         found = on_cpu(*arrays)
         return everywhere(*arrays) if found is None else found
 
-    return jax.lax.platform_dependent(*arrays, cpu=native if takes(*arrays) else other, default=everywhere)
+    return jax.lax.platform_dependent(*arrays, cpu=native if takes(target, *arrays) else other, default=everywhere)

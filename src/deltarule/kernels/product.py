@@ -15,7 +15,7 @@ def product(a: jax.Array, b: jax.Array, a_transposed: bool = False, b_transposed
 
     rows, inner = a.shape[::-1] if a_transposed else a.shape
     columns = b.shape[0 if b_transposed else 1]
-    if 2 * rows * inner * columns < ENOUGH or a.dtype != "float32":
+    if 2 * rows * inner * columns < ENOUGH:
         return xla(a, b)
     transposed = {"a_transposed": a_transposed, "b_transposed": b_transposed}
     return native.choose("deltarule_product", xla, xla, a, b, **transposed)

@@ -2,6 +2,7 @@
 
 from deltarule.layers.average_pool import AveragePool
 from deltarule.layers.batch_norm import BatchNorm
+from deltarule.layers.batch_norm_relu import BatchNormReLU
 from deltarule.layers.bidirectional import Bidirectional
 from deltarule.layers.branch import Branch
 from deltarule.layers.chain import Chain
@@ -54,6 +55,7 @@ __all__ = [
     "SELU",
     "AveragePool",
     "BatchNorm",
+    "BatchNormReLU",
     "Bidirectional",
     "Branch",
     "Chain",

@@ -1,11 +1,13 @@
 """Batch normalisation, X̂ = (X − μ_B) / √(σ²_B + ε), Y = γ ⊙ X̂ + β, with the mean and variance of the minibatch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
+from deltarule.kernels import batch_norm as kernel
 from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Cost, Equations, Layer, size
 from deltarule.layers.scale import fresh_scale, scaled
@@ -46,6 +48,8 @@ class BatchNorm(Layer):
     scale: bool = True
     offset: bool = True
     axis_name: str | None = None
+
+    rectified: ClassVar[bool] = False  # whether ReLU follows in the same pass
 
     equations = Equations(
         forward=(
@@ -99,11 +103,37 @@ class BatchNorm(Layer):
                 "batch_size that leaves no single example over, or LayerNorm or GroupNorm, which need but one",
                 path=tuple(index for index in context.path if isinstance(index, int)),
             )
-        xhat, mu, variance = standardise(x, lambda a: self.over_members(channel_mean(a)), self.epsilon)
-        return scaled(params, xhat).astype(x.dtype), (x, mu, variance)
+        if context.digest:
+            mu, variance = context.digest
+            return kernel.again(self, params, x, mu, variance), (x, mu, variance)
+        y, mu, variance = kernel.forward(self, params, x)
+        return y, (x, mu, variance)
+
+    def digest(self, saved):
+        _, mu, variance = saved
+        return mu, variance
 
     def backward(self, params, saved, dy):
         x, mu, variance = saved
+        dx, dgamma, dbeta = kernel.backward(self, params, x, mu, variance, dy)
+        return dx, {name: d for name, d in (("gamma", dgamma), ("beta", dbeta)) if name in params}
+
+    def normalise(self, params, x):
+        """(Y, μ, σ²)."""
+        xhat, mu, variance = standardise(x, lambda a: self.over_members(channel_mean(a)), self.epsilon)
+        return self.output(params, xhat).astype(x.dtype), mu, variance  # (n, ..., i), (i,), (i,)
+
+    def normalise_by(self, params, x, mu, variance):
+        """Y by statistics that are known."""
+        r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
+        return self.output(params, (x - mu) * r).astype(x.dtype)  # (n, ..., i)
+
+    def output(self, params, xhat):
+        """Y from X̂."""
+        return scaled(params, xhat)
+
+    def derive(self, params, x, mu, variance, dy):
+        """(dX, dγ, dβ)."""
         axes = range(dy.ndim - 1)
         r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
         xhat = (x - mu) * r  # (n, ..., i)
@@ -114,7 +144,7 @@ class BatchNorm(Layer):
         n = size(dy.shape[:-1])
         mean_dy, mean_dy_xhat = self.over_members((dbeta / n, dgamma / n))  # (i,), (i,)
         dx = standardise_backward(xhat, r, dy, mean_dy, mean_dy_xhat)  # (n, ..., i)
-        return dx.astype(dy.dtype), {name: d for name, d in (("gamma", dgamma), ("beta", dbeta)) if name in params}
+        return dx.astype(dy.dtype), dgamma, dbeta
 
     def remember(self, memory, saved):
         _, mu, variance = saved
@@ -125,8 +155,7 @@ class BatchNorm(Layer):
         }
 
     def predict(self, params, x, memory):
-        r = jax.lax.rsqrt(memory["variance"] + self.epsilon)  # (i,)
-        return scaled(params, (x - memory["mean"]) * r).astype(x.dtype)  # (n, ..., i)
+        return self.normalise_by(params, x, memory["mean"], memory["variance"])
 
     def cost(self, x):
         numbers, i, learned = size(x), x[-1], int(self.scale) + int(self.offset)
@@ -140,6 +169,9 @@ class BatchNorm(Layer):
             keeps_x=True,
             saved=2 * i,
             rebuilt=4 * numbers,
+            digest=2 * i,
+            again=(2 + learned) * numbers + 2 * i,
+            remade=0,
         )
 
     @classmethod

@@ -74,6 +74,9 @@ class Chain(Container):
             dparams.append(dp)
         return dh, tuple(reversed(dparams))
 
+    def digest(self, saved):
+        return tuple(layer.digest(kept) for layer, kept in zip(self.layers, saved, strict=True))
+
     def remember(self, memory, saved):
         return tuple(f.remember(m, kept) for f, m, kept in zip(self.layers, memory, saved, strict=True))
 
@@ -118,5 +121,8 @@ def join(first: Cost, then: Cost, between, learned: bool) -> Cost:
         saved=first.saved + then.saved + (between if inner else 0),
         marks=first.marks + then.marks,
         alias=first.alias and then.alias,
+        digest=first.digest + then.digest,
+        again=first.again + then.again,
+        remade=(first.again if then.keeps_x or then.remade else first.remade) + then.remade,
         rebuilt=(first.forward if then.keeps_x or then.rebuilt else first.rebuilt) + then.rebuilt,
     )

@@ -15,11 +15,13 @@ import jax
 import numpy as np
 
 from deltarule.errors import SettingError
+from deltarule.kernels.wide import wide
 
 Shape = tuple[int, ...]
 Params = Any  # a dict of arrays, or a tuple of Params in a container
 Memory = Any
 Saved = Any  # what backward needs from forward; no more than that
+AT_ONCE = 2**22  # numbers in the gradients of single examples, 16 MB
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Cost:
         alias: whether the output is the input's own memory (a reshape).
         rebuilt: the part of `forward` that makes what backward keeps, without the output. Left out it is all
             of forward, or none where nothing but the input is kept.
+        digest: how many of the saved numbers are the layer's digest.
+        again, remade: what is left of `forward` and of `rebuilt` where the digest is known.
     """
 
     forward: Any
@@ -62,11 +66,17 @@ class Cost:
     marks: Any = 0
     alias: bool = False
     rebuilt: Any = None
+    digest: Any = 0
+    again: Any = None
+    remade: Any = None
 
     def __post_init__(self):
         if self.rebuilt is None:
             kept = self.keeps_y or self.saved or self.marks
             object.__setattr__(self, "rebuilt", self.forward if kept else 0)
+        for known, whole in (("again", self.forward), ("remade", self.rebuilt)):
+            if getattr(self, known) is None:
+                object.__setattr__(self, known, whole)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class Context:
     Attributes:
         mask: (n, t) booleans; a step where it is false is padding, and leaves a recurrent state as it is.
         starts: (n, t) booleans; before a step where it is true a recurrent state is zero again.
+        digest: that of the same pass, where it is done once more.
     """
 
     step_key: jax.Array | None = None
@@ -85,10 +96,12 @@ class Context:
     path: tuple[Any, ...] = ()
     mask: jax.Array | None = None
     starts: jax.Array | None = None
+    digest: Saved = ()
 
     def at(self, index: int) -> "Context":
         """The context of the layer at `index` inside this one."""
-        return replace(self, memory=self.memory[index] if self.memory else (), path=(*self.path, index))
+        memory, digest = (part[index] if part else () for part in (self.memory, self.digest))
+        return replace(self, memory=memory, path=(*self.path, index), digest=digest)
 
     @property
     def key(self) -> jax.Array:
@@ -143,6 +156,30 @@ class Layer:
     def backward(self, params: Params, saved: Saved, dy: jax.Array) -> tuple[jax.Array, Params]:
         """(dx, dparams) from the derivative `dy` of the objective with respect to the output."""
         raise NotImplementedError
+
+    def example_norms(self, params: Params, x: jax.Array, dy: jax.Array, context: Context) -> jax.Array:
+        """(n,), ‖dθ_n‖²: the squared norm of each example's own gradient, by its own forward and backward.
+
+        Some examples at a time, such that their gradients hold no more than `AT_ONCE` numbers.
+
+        Args:
+            x, dy: (n, r, ...), the r rows of each example: one, or one for each step that time folds into rows.
+            context: memory, mask and starts, with the same axes in front.
+        """
+
+        def one(example):
+            x, dy, memory, mask, starts = example
+            _, saved = self.forward(params, x, Context(memory=memory, mask=mask, starts=starts))
+            _, dparams = self.backward(params, saved, dy)
+            return sum((wide(d) ** 2).sum() for d in jax.tree.leaves(dparams))
+
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(params))
+        together = max(1, min(len(x), AT_ONCE // numbers))
+        return jax.lax.map(one, (x, dy, context.memory, context.mask, context.starts), batch_size=together)
+
+    def digest(self, saved: Saved) -> Saved:
+        """What of `saved` is small and dear to make, such as sums over all of x; `Recompute` keeps it."""
+        return ()
 
     def remember(self, memory: Memory, saved: Saved) -> Memory:
         """How the memory moves on after a step."""
@@ -210,14 +247,16 @@ def inner_layers(layer: Layer) -> list[Layer]:
     return found
 
 
-def map_layers(change: Callable[[Layer], Layer], layer: Layer) -> Layer:
-    """The same network with every innermost layer replaced by `change(layer)`."""
+def map_layers(
+    change: Callable[[Layer], Layer], layer: Layer, around: Callable[[Layer], Layer] = lambda container: container
+) -> Layer:
+    """The network with every innermost layer replaced by `change(layer)`, and each container by `around(it)`."""
     if not inner_layers(layer):
         return change(layer)
     result = copy.copy(layer)
     for name, value in vars(layer).items():
         if isinstance(value, Layer):
-            object.__setattr__(result, name, map_layers(change, value))
+            object.__setattr__(result, name, map_layers(change, value, around))
         elif isinstance(value, tuple) and any(isinstance(each, Layer) for each in value):
-            object.__setattr__(result, name, tuple(map_layers(change, each) for each in value))
-    return result
+            object.__setattr__(result, name, tuple(map_layers(change, each, around) for each in value))
+    return around(result)

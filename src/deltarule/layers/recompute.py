@@ -1,11 +1,13 @@
 """Recomputation, Y = F(X) with backward's F computed again from X: memory for time."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from deltarule.layers.batch_norm import BatchNorm
+from deltarule.layers.batch_norm_relu import BatchNormReLU
 from deltarule.layers.chain import Chain
 from deltarule.layers.dense import Dense
 from deltarule.layers.dropout import Dropout
@@ -18,7 +20,10 @@ from deltarule.layers.tanh import Tanh
 
 @dataclass(frozen=True, init=False)
 class Recompute(Chain):
-    """A chain that keeps its input alone, and in backward computes once more what its layers keep.
+    """A chain that keeps its input, and in backward computes once more what its layers keep.
+
+    Of what they keep it holds on to their digest alone, such as the mean and variance of a batch normalisation: a
+    few numbers that take passes over the whole input to make.
 
     A chain of L layers in √L such parts keeps some 2 √L arrays rather than L, for at most one more forward
     pass. What draws random numbers draws the same again; memory moves on once.
@@ -40,20 +45,27 @@ class Recompute(Chain):
         y, saved = super().forward(params, x, context)
         moved = super().remember(context.memory, saved) if context.memory else ()
         key = context.key if self.draws else None
-        return y, (x, key, context.memory, moved, context.mask, context.starts)
+        return y, (x, key, context.memory, moved, context.mask, context.starts, super().digest(saved))
 
     def backward(self, params, saved, dy):
-        x, key, memory, _, mask, starts = saved
-        _, saved = super().forward(params, after(dy, x), Context(key, memory, (), mask, starts))
+        x, key, memory, _, mask, starts, digest = saved
+        if jax.tree.leaves(digest[0]):  # then all that follows waits for it, and x need not be copied
+            digest = jax.tree.map(partial(after, dy), digest)
+        else:
+            x = after(dy, x)
+        _, saved = super().forward(params, x, Context(key, memory, (), mask, starts, digest))
         return super().backward(params, saved, dy)
 
+    def digest(self, saved):
+        return saved[-1]
+
     def remember(self, memory, saved):
-        _, _, _, moved, _, _ = saved
+        _, _, _, moved, *_ = saved
         return moved
 
     def cost(self, x):
         body = super().cost(x)
-        backward = body.rebuilt + body.backward
+        backward = body.remade + body.backward
         memory = sum(leaf.size for leaf in jax.tree.leaves(self.memory(x)))
         return Cost(
             forward=body.forward,
@@ -61,10 +73,13 @@ class Recompute(Chain):
             input_gradient=body.input_gradient if body.parameters else backward,
             parameters=body.parameters,
             keeps_x=True,
-            saved=2 * memory,
+            saved=2 * memory + body.digest,
             marks=8 if self.draws else 0,
             alias=body.alias,
-            rebuilt=0,
+            rebuilt=body.rebuilt - body.remade,
+            digest=body.digest,
+            again=body.again,
+            remade=0,
         )
 
     @classmethod
@@ -72,6 +87,7 @@ class Recompute(Chain):
         yield cls(Scale(), ReLU(), Dense(3)), (7, 5)
         yield cls(Dense(4), Tanh(), Chain(Dense(6), LayerNorm())), (7, 5)
         yield cls(Dense(4), BatchNorm(), Dropout(0.4), ReLU(), Dropout(0.3)), (7, 5)
+        yield cls(BatchNormReLU(), Dense(4)), (7, 5)
         yield cls(Tanh(), Tanh()), (2, 3, 5)
 
 

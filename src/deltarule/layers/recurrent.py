@@ -158,6 +158,7 @@ class Recurrent(Layer):
             keeps_y=not self.last,
             saved=cell.saved + t * others + (t * h if self.last else 0) + (h + others if self.carry else 0),
             rebuilt=cell.forward,
+            remade=cell.forward,
         )
 
     @classmethod
