@@ -12,6 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from deltarule.errors import FileError, SettingError
 from deltarule.files import write_whole
 
+Watchable = Literal["all", "delta", "gradient", "saturated", "dead", "update", "noise", "example_norms"]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -57,6 +59,9 @@ class Job:
             never stops early.
         seed: All randomness follows from it.
         precision: In what forward and backward are computed; the parameters are float32 in any case.
+        watch: What metrics.jsonl tells of each layer in every epoch, and the report shows as maps: norms of δ, of
+            the gradient and of examples' own gradients, saturated and dead units, the size of updates, the
+            gradient's noise; or all that apply.
         runs: The folder for run folders.
     """
 
@@ -86,6 +91,7 @@ class Job:
     patience: int | None = None
     seed: int = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    watch: tuple[Watchable, ...] = ()
     runs: str = "runs"
 
 

@@ -80,6 +80,14 @@ def test_a_run_in_float16_tells_its_scale_and_is_repeated_from_its_file(capsys):
     assert [(row["scale"], row["skipped"]) for row in rows] == [(65536, 0)] * 2
 
 
+def test_what_is_watched_is_in_the_metrics_of_each_epoch(capsys):
+    summary = trained(capsys, IRIS, *QUICK, "--watch", "delta", "dead")
+    rows = [json.loads(line) for line in (Path(summary["run"]) / "metrics.jsonl").read_text().splitlines()]
+    assert [list(row["watch"]) for row in rows] == [["delta", "dead"]] * 2
+    assert list(rows[0]["watch"]["dead"]) == ["layer 1 (ReLU)"]
+    assert 'watch = [\n    "delta",' in (Path(summary["run"]) / "run.toml").read_text()
+
+
 def test_flags_overrule_the_file(capsys):
     Path("run.toml").write_text(f'data = "{IRIS}"\nepochs = 1\nhidden = [8]\nruns = "there"\n')
     summary = trained(capsys, "--config", "run.toml", "--epochs", "2")

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
         f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f}{beside} on held-out "
         f"examples, which also chose the epoch: {summary['best_epoch']} of {summary['epochs']} "
         f"({summary['ended']}), in {summary['seconds']:.1f} s, with the kernels of {summary['kernels']}\n"
-        f"look at {summary['run']}/: model.safetensors, curves.svg, metrics.jsonl, run.toml",
+        f"look at {summary['report']} in a browser; model.safetensors, metrics.jsonl and run.toml are beside it",
     )
 
 

@@ -5,10 +5,12 @@ Rows are examples. Texts that write y = W x + b for one column x mean by W the t
 
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
 from deltarule.kernels.product import product
+from deltarule.kernels.wide import wide
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -77,6 +79,16 @@ class Dense(Layer):
             dparams["b"] = dy.sum(0)  # (o,)
         return dx.reshape(x.shape), dparams
 
+    def example_norms(self, params, x, dy, context):
+        """‖x_n‖² ‖dy_n‖²; of several rows Σ_{r,s} (x_nr · x_ns) (dy_nr · dy_ns), where that takes less memory."""
+        n, (i, o) = len(x), params["W"].shape
+        r = size(x.shape[1:-1])
+        if r * (i + o) > i * o:
+            return super().example_norms(params, x, dy, context)
+        x, dy = wide(x.astype(params["W"].dtype)).reshape(n, r, i), wide(dy).reshape(n, r, o)
+        squares = (gram(x) * gram(dy)).sum((1, 2))  # (n,)
+        return squares + (dy.sum(1) ** 2).sum(-1) if self.bias else squares
+
     def cost(self, x):
         n, i, o = size(x[:-1]), x[-1], self.features
         bias = int(self.bias)
@@ -98,3 +110,10 @@ class Dense(Layer):
 def rows(x):
     """All examples, and what lies between them and the features, one below the other."""
     return x.reshape(-1, x.shape[-1])  # (n, i)
+
+
+def gram(x):
+    """The products of each example's rows (n, r, i) with each other."""
+    if x.shape[1] == 1:
+        return (x * x).sum(-1, keepdims=True)  # (n, 1, 1)
+    return jnp.einsum("nri,nsi->nrs", x, x)

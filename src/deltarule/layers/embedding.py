@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from deltarule.errors import SettingError
 from deltarule.kernels.wide import wide
+from deltarule.layers.dense import gram
 from deltarule.layers.initializers import Initializer, Normal
 from deltarule.layers.layer import Cost, Equations, Layer, size
 
@@ -60,6 +61,14 @@ class Embedding(Layer):
         dW = wide(jnp.zeros_like(W))  # (levels, o)
         dW = dW.at[rows(x)].add(wide(dy), mode="drop", wrap_negative_indices=False)
         return jnp.zeros(x.shape, dy.dtype), {"W": dW.astype(W.dtype)}
+
+    def example_norms(self, params, x, dy, context):
+        """Σ_{r,s} [x_nr = x_ns] dy_nr · dy_ns over an example's codes, where that takes less memory than dW."""
+        codes, dy = rows(x).reshape(len(x), -1), wide(dy).reshape(len(x), -1, self.features)  # (n, r), (n, r, o)
+        if codes.shape[1] ** 2 > self.levels * self.features:
+            return super().example_norms(params, x, dy, context)
+        same = codes[:, :, None] == codes[:, None, :]  # (n, r, r)
+        return jnp.where(same, gram(dy), 0).sum((1, 2))  # (n,)
 
     def cost(self, x):
         return Cost(

@@ -1,46 +1,24 @@
 """Where a run was lost: the epoch is run again from its last good state to find the step, and then the layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from deltarule.layers.layer import Layer, map_layers
 from deltarule.training.parts import scan_parts
 from deltarule.training.precision import all_finite, lowered, spent
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, State, Step
+from deltarule.training.watched import Pass, named, watched
 
 REACH = {"float16": "; float16 ends at 65504, and bfloat16 reaches as far as float32"}
 
 
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class Kind:
-    """A layer's class name, carried through a compiled program."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Watched(Layer):
-    """A layer whose backward tells whether its output, its δ and its gradients are finite, in place of these."""
-
-    layer: Layer
-
-    def shape(self, x):
-        return self.layer.shape(x)
-
-    def forward(self, params, x, context):
-        y, saved = self.layer.forward(params, x, context)
-        return y, (saved, jnp.isfinite(y).all())
-
-    def backward(self, params, saved, dy):
-        kept, finite_y = saved
-        dx, dparams = self.layer.backward(params, kept, dy)
-        flags = {"y": finite_y, "dy": jnp.isfinite(dy).all(), "gradients": all_finite((dx, dparams))}
-        return dx, {"kind": Kind(type(self.layer).__name__), **flags}
+def finite(seen: Pass) -> dict[str, Any]:
+    """Whether a layer's output, its δ and its gradients are finite."""
+    gradients = all_finite((seen.dx, seen.dparams))
+    return {"y": jnp.isfinite(seen.y).all(), "dy": jnp.isfinite(seen.dy).all(), "gradients": gradients}
 
 
 def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, order: str, number: int) -> str:
@@ -49,7 +27,8 @@ def explain_divergence(step: Step, state: State, data: Batch, batch_size: int, o
     where = f"epoch {number}, step {int(index) + 1} of it"
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in (batch.x, batch.target)):
         return f"the data of {where} hold NaN or infinity; clean them before training"
-    layers = watched_layers(jax.jit(watch, static_argnums=0)(step, before, batch))
+    told = named(jax.jit(watch, static_argnums=0)(step, before, batch))
+    layers = [(name, layer.figures) for name, layer in told.items()]
     lost_output = next((name for name, flags in layers if not flags["y"]), None)
     lost_delta = first_lost_delta(layers)
     if lost_output is not None:
@@ -96,21 +75,7 @@ def find_bad_step(step: Step, state: State, data: Batch, batch_size: int, order:
 
 def watch(step: Step, state: State, batch: Batch) -> Any:
     """For every innermost layer whether its output, δ and gradients are finite, in the tree of its gradients."""
-    watching = replace(step, net=map_layers(Watched, step.net))
+    watching = replace(step, net=watched(step.net, finite))
     share, _ = step.loss.shares(batch.target, batch.weight)
     params = lowered(state.params, step.precision)
     return watching.gradient(params, batch._replace(weight=share), step.context(state), state.scale)[1]
-
-
-def watched_layers(flags: Any) -> list[tuple[str, dict[str, Any]]]:
-    """(name, flags) of every watched layer, from the first to the last."""
-
-    def watched(tree):
-        return isinstance(tree, dict) and "kind" in tree
-
-    layers = []
-    for path, leaf in jax.tree_util.tree_flatten_with_path(flags, is_leaf=watched)[0]:
-        place = ".".join(str(getattr(key, "idx", getattr(key, "key", key))) for key in path)
-        if watched(leaf):
-            layers.append((f"layer {place or 0} ({leaf['kind'].name})", leaf))
-    return layers

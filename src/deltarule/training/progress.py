@@ -46,7 +46,7 @@ class Progress:
         figures = [
             f"{name.replace('_', ' ')} {value:{',' if isinstance(value, int) else '.4g'}}"
             for name, value in row.items()
-            if name not in ("epoch", "seconds")
+            if name not in ("epoch", "seconds", "watch")
         ]
         parts = [f"epoch {row['epoch']}/{self.epochs}", *figures]
         if row["epoch"] > 1:

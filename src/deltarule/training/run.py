@@ -18,7 +18,8 @@ from deltarule.training.precision import spent
 from deltarule.training.progress import Progress
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, State, Step
-from deltarule.training.windows import Source, Window, source_program, windows_program
+from deltarule.training.watch import Watch, chosen, names_of
+from deltarule.training.windows import Source, Window, shape_of, source_program, windows_program
 
 Row = dict[str, Any]
 Callback = Callable[[Row], bool | None]
@@ -41,6 +42,8 @@ class Settings:
         window: for recurrent networks a step after every τ time steps, with the state carried on between them:
             τ, or (k1, k2) for a step every k1 whose δ goes back through k2; as `training.windows` states. None
             goes back through all of time.
+        watch: names of what each epoch's row tells in `row["watch"]`, from `training.watch`, such as ["delta",
+            "update"]; or "all" that apply to the network.
     """
 
     epochs: int = 20
@@ -51,8 +54,10 @@ class Settings:
     callbacks: Sequence[Callback] = ()
     progress: bool | None = None
     window: Any = None
+    watch: str | Sequence[str] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "watch", names_of(self.watch))
         if self.window is not None:
             object.__setattr__(self, "window", Window.of(self.window))
         for name in ("epochs", "batch_size", "patience"):
@@ -63,11 +68,23 @@ class Settings:
             raise SettingError(f"fit: order must be one of {', '.join(ORDERS)}, got {self.order!r}")
 
 
+def run_settings(**settings: Any) -> Settings:
+    """The settings of a run; an unknown name is an error that lists the names that are known."""
+    unknown = set(settings) - set(Settings.__dataclass_fields__)
+    if unknown:
+        raise SettingError(
+            f"fit: unknown setting {', '.join(sorted(unknown))}; expected some of "
+            f"{', '.join(Settings.__dataclass_fields__)}"
+        )
+    return Settings(**settings)
+
+
 @dataclass
 class History:
     """What happened: one row of figures an epoch, and why the run ended.
 
-    In float16 a row has the scale after the epoch, and the number of steps skipped so far in the run.
+    In float16 a row has the scale after the epoch, and the number of steps skipped so far in the run; where
+    something is watched it has the figures of each layer in row["watch"].
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -78,6 +95,26 @@ class History:
     def __getitem__(self, name: str) -> list[Any]:
         """One figure over the epochs, such as history["loss"]."""
         return [row[name] for row in self.rows]
+
+    def watch(self, name: str) -> Any:
+        """What was watched over the epochs: an array for each layer, or, of the network's noise, one array.
+
+        NaN stands for a noise scale that could not be told.
+
+        Raises:
+            SettingError: nothing of this name was watched.
+        """
+        told = [row.get("watch", {}) for row in self.rows]
+        known = list(told[0]) if told else []
+        if name not in known:
+            raise SettingError(
+                f"history: {name!r} was not watched in this run, but {', '.join(known) or 'nothing'}; "
+                f"fit(..., watch=[{name!r}]) does"
+            )
+        first = told[0][name]
+        if not isinstance(first, dict):
+            return np.array([epoch[name] for epoch in told], float)
+        return {layer: np.array([epoch[name][layer] for epoch in told]) for layer in first}
 
 
 def run(
@@ -97,7 +134,10 @@ def run(
             history ends with the last good epoch and its state; the message says which epoch, step and layer,
             and what to try.
     """
-    epoch, examples = epoch_of(step.structure(), data, settings)
+    names = chosen(settings.watch, step.net, state.params)
+    watch = Watch.of(step, names, state, shape_of(data)) if names else None
+    zeros = None if watch is None else watch.zeros
+    epoch, examples = epoch_of((step if watch is None else watch.step).structure(), data, settings)
     evaluate = evaluation_program(step.net, step.loss, step.precision)
     history = History() if history is None else history
     before, best, best_loss = state, state, float("inf")
@@ -107,21 +147,25 @@ def run(
     start = time.perf_counter()
     with Progress(settings.epochs, examples, settings.progress) as progress:
         for number in range(1, settings.epochs + 1):
-            moved, loss = ahead or epoch(state, data)
+            moved, loss = ahead or epoch(state._replace(watched=zeros), data)
             measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
-            ahead = epoch(moved, data) if unattended and number < settings.epochs else None  # while the host reads
-            loss, scale, *measured = jax.device_get((loss, moved.scale, *measured))
+            more = unattended and number < settings.epochs
+            ahead = epoch(moved._replace(watched=zeros), data) if more else None  # while the host reads
+            sums = None if watch is None else watch.sums(moved)
+            loss, scale, sums, *measured = jax.device_get((loss, moved.scale, sums, *measured))
             if not np.isfinite(loss) or spent(scale):
                 if not finite(state.params):  # lost in the last step of the epoch before
                     state, number = before, number - 1
                 raise lost(step, state, data, settings, history, number)
-            before, state = state, moved
+            before, state = state, moved._replace(watched=None)
             row: Row = {"epoch": number, "loss": float(loss)}
             if measured:
                 row["validation_loss"] = float(measured[0])
                 row[f"validation_{step.loss.metric_name}"] = float(measured[1])
             if scale is not None:
                 row |= {"scale": int(scale.factor), "skipped": int(scale.skipped)}
+            if watch is not None:
+                row["watch"] = watch.row(*sums)
             row["seconds"] = time.perf_counter() - start
             history.rows.append(row)
             history.state = state

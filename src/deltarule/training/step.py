@@ -35,6 +35,7 @@ class State(NamedTuple):
     step: jax.Array
     epoch: jax.Array
     scale: Scale | None = None  # of float16 alone
+    watched: Any = None  # sums over the steps of an epoch, of what is watched
 
 
 class Batch(NamedTuple):
@@ -121,12 +122,19 @@ class Step:
         """(state, loss, whether it was skipped) after a step on a batch whose weights carry the mean."""
         value, dparams, memory = self.gradients(state, batch)
         moved = self.update(state._replace(memory=memory), dparams)
+        moved, skipped = self.unless_overflow(state, moved, dparams)
+        return moved, value, skipped
+
+    def unless_overflow(self, state: State, moved: State, dparams: Params) -> tuple[State, jax.Array | None]:
+        """(the state to go on from, whether the step was skipped), from those before and after it."""
         if state.scale is None:
-            return moved, value, None
+            return moved, None
         finite = all_finite(dparams)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state)
-        memory = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(new).all(), new, old), memory, state.memory)
-        return kept._replace(memory=memory, scale=move_scale(state.scale, finite)), value, ~finite
+        memory = jax.tree.map(
+            lambda new, old: jnp.where(jnp.isfinite(new).all(), new, old), moved.memory, state.memory
+        )
+        return kept._replace(memory=memory, scale=move_scale(state.scale, finite)), ~finite
 
     def update(self, state: State, dparams: Params) -> State:
         """The state after a step along the gradients of the loss: L2, clipping, and the optimizer's update."""
@@ -152,13 +160,17 @@ class Step:
             value, dparams, memory = self.gradient(params, batch, context, scale)
             dparams = jax.tree.map(wide, dparams)
         else:
-            zeros = jax.tree.map(jnp.zeros_like, state.params)
-            start = (jnp.zeros((), batch.weight.dtype), zeros, context.memory, 0)
             size = -(-len(batch.x) // self.micro_batches)
+            zeros = self.zeros(state, jax.tree.map(lambda a: a[:size], batch))
+            start = (jnp.zeros((), batch.weight.dtype), zeros, context.memory, 0)
             (value, dparams, memory, _), *_ = scan_parts(part, start, batch, size)
         if scale is not None:
             dparams = jax.tree.map(lambda d: d / scale.factor, dparams)
         return value, dparams, memory
+
+    def zeros(self, state: State, batch: Batch) -> Any:
+        """What the gradients of the parts of a batch are added to, of which `batch` is one."""
+        return jax.tree.map(jnp.zeros_like, state.params)
 
     def context(self, state: State) -> Context:
         """The randomness and the memory of the step that `state` is before."""
