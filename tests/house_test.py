@@ -28,5 +28,5 @@ def test_importing_needs_jax_numpy_and_safetensors_only():
 def test_a_file_is_short_and_holds_no_autodiff(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 300
-    if path != SOURCE / "inspect" / "check.py":
+    if path != SOURCE / "inspect" / "laws.py":  # the oracle that written-down derivatives are held against
         assert not re.search(r"\b(value_and_grad|grad|vjp|jvp|jacrev|jacfwd|linearize|hessian)\(|jax\.grad", text)

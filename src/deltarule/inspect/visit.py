@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from deltarule.errors import DeltaruleError
 from deltarule.layers.layer import Context, Layer, Shape, inner_layers
 
 Path = tuple[int, ...]
@@ -23,7 +25,8 @@ class Visit(NamedTuple):
 def visits(net: Layer, x: Shape) -> list[Visit]:
     """Every layer in the order in which forward enters it, containers before what they hold.
 
-    A layer that is entered more than once is told once, with its first input.
+    A layer that is entered more than once is told once, with its first input. One that fails is told too; what
+    comes after it sees the shape that it states.
 
     Raises:
         ShapeError: a layer cannot take its input.
@@ -64,7 +67,12 @@ class Watched(Layer):
     def forward(self, params, x, context):
         path = tuple(index for index in context.path if isinstance(index, int))
         self.found.setdefault((path, id(self.layer)), Visit(path, self.layer, tuple(x.shape)))
-        return self.entered.forward(params, x, context)
+        try:
+            return self.entered.forward(params, x, context)
+        except DeltaruleError:
+            raise
+        except Exception:
+            return jnp.zeros(self.layer.shape(x.shape), x.dtype), ()
 
 
 def watched(layer: Layer, found: dict) -> Layer:
