@@ -19,7 +19,7 @@ class GELU(Elementwise):
     """
 
     equations = Equations(
-        forward=(r"Y = X \odot \Phi(X), \quad \Phi(X) = \tfrac12 \operatorname{erfc}(-X / \sqrt 2)",),
+        forward=(r"\Phi(X) = \tfrac12 \operatorname{erfc}(-X / \sqrt 2)", r"Y = X \odot \Phi(X)"),
         backward=(r"dX = dY \odot (\Phi(X) + X \odot \tfrac{1}{\sqrt{2\pi}} e^{-X^2/2})",),
         source="Hendrycks and Gimpel 2016",
     )

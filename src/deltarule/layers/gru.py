@@ -13,6 +13,42 @@ from deltarule.layers.cell import Cell
 from deltarule.layers.dense import rows
 from deltarule.layers.layer import Cost, Equations
 
+GATES = (r"A_t = X_t W + b", r"R_t = \sigma(A_t^r + H_{t-1} U_r)", r"Z_t = \sigma(A_t^z + H_{t-1} U_z)")
+STATE = r"H_t = (1 - Z_t) \odot N_t + Z_t \odot H_{t-1}"
+DELTAS = (
+    r"dA_t^n = dH_t \odot (1 - Z_t) \odot (1 - N_t^2)",
+    r"dA_t^z = dH_t \odot (H_{t-1} - N_t) \odot Z_t \odot (1 - Z_t)",
+)
+PROJECTION = (r"dX_t = dA_t\, W^\top", r"dW = \sum_t X_t^\top dA_t")
+SOURCE = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder"
+AFTER = Equations(
+    forward=(*GATES, r"V_t = H_{t-1} U_n + c", r"N_t = \tanh(A_t^n + R_t \odot V_t)", STATE),
+    backward=(
+        *DELTAS,
+        r"dA_t^r = dA_t^n \odot V_t \odot R_t \odot (1 - R_t)",
+        r"dS_t = [dA_t^r, dA_t^z, dA_t^n \odot R_t]",
+        r"dH_{t-1} = dY_{t-1} + dH_t \odot Z_t + dS_t\, U^\top",
+        *PROJECTION,
+        r"dU = \sum_t H_{t-1}^\top dS_t",
+        r"db = \sum_{t,n} dA_{t,n}",
+        r"dc = \sum_{t,n} dS_{t,n}^n",
+    ),
+    source=SOURCE,
+)
+BEFORE = Equations(
+    forward=(*GATES, r"V_t = R_t \odot H_{t-1}", r"N_t = \tanh(A_t^n + V_t U_n)", STATE),
+    backward=(
+        *DELTAS,
+        r"dV_t = dA_t^n\, U_n^\top",
+        r"dA_t^r = dV_t \odot H_{t-1} \odot R_t \odot (1 - R_t)",
+        r"dH_{t-1} = dY_{t-1} + dH_t \odot Z_t + dV_t \odot R_t + dA_t^r\, U_r^\top + dA_t^z\, U_z^\top",
+        *PROJECTION,
+        r"dU = \sum_t [H_{t-1}^\top dA_t^r, H_{t-1}^\top dA_t^z, V_t^\top dA_t^n]",
+        r"db = \sum_{t,n} dA_{t,n}",
+    ),
+    source=SOURCE,
+)
+
 
 @dataclass(frozen=True)
 class GRU(Cell):
@@ -38,28 +74,10 @@ class GRU(Cell):
     reset: Literal["after", "before"] = "after"
 
     gates: ClassVar[int] = 3
-    equations = Equations(
-        forward=(
-            r"A_t = X_t W + b",
-            r"R_t = \sigma(A_t^r + H_{t-1} U_r)",
-            r"Z_t = \sigma(A_t^z + H_{t-1} U_z)",
-            r"N_t = \tanh(A_t^n + R_t \odot V_t), \quad V_t = H_{t-1} U_n + c",
-            r"H_t = (1 - Z_t) \odot N_t + Z_t \odot H_{t-1}",
-        ),
-        backward=(
-            r"dA_t^n = dH_t \odot (1 - Z_t) \odot (1 - N_t^2)",
-            r"dA_t^z = dH_t \odot (H_{t-1} - N_t) \odot Z_t \odot (1 - Z_t)",
-            r"dA_t^r = dA_t^n \odot V_t \odot R_t \odot (1 - R_t)",
-            r"dS_t = [dA_t^r, dA_t^z, dA_t^n \odot R_t]",
-            r"dH_{t-1} = dY_{t-1} + dH_t \odot Z_t + dS_t\, U^\top",
-            r"dX_t = dA_t\, W^\top",
-            r"dW = \sum_t X_t^\top dA_t",
-            r"dU = \sum_t H_{t-1}^\top dS_t",
-            r"db = \sum_{t,n} dA_{t,n}",
-            r"dc = \sum_{t,n} dS_{t,n}^n",
-        ),
-        source="Cho et al. 2014, Learning phrase representations using RNN encoder-decoder",
-    )
+
+    @property
+    def equations(self):  # type: ignore[override]
+        return AFTER if self.reset == "after" else BEFORE
 
     def __post_init__(self):
         super().__post_init__()

@@ -35,7 +35,7 @@ class SimpleRNN(Cell):
     equations = Equations(
         forward=(r"A_t = X_t W + b", r"H_t = \sigma(A_t + H_{t-1} U)"),
         backward=(
-            r"dA_t = dH_t \odot \sigma'",
+            r"dA_t = dH_t \odot \sigma'(A_t + H_{t-1} U)",
             r"dH_{t-1} = dY_{t-1} + dA_t\, U^\top",
             r"dX_t = dA_t\, W^\top",
             r"dW = \sum_t X_t^\top dA_t",

@@ -23,7 +23,10 @@ class BinaryCrossEntropy(Loss):
     """
 
     equations = Equations(
-        forward=(r"\rho = \sum_n w_n \tfrac1K \sum_k \max(Y_{nk}, 0) - Y_{nk} T_{nk} + \log(1 + e^{-|Y_{nk}|})",),
+        forward=(
+            r"\rho = \sum_n w_n \tfrac1K \sum_k "
+            r"\left(\max(Y_{nk}, 0) - Y_{nk} T_{nk} + \log(1 + e^{-|Y_{nk}|})\right)",
+        ),
         backward=(r"dY_n = \tfrac1K w_n (\sigma(Y_n) - T_n)",),
     )
     task = "classification"

@@ -30,7 +30,8 @@ class Huber(Loss):
 
     equations = Equations(
         forward=(
-            r"E = Y - T, \quad C = \operatorname{clip}(E, -c, c)",
+            r"E = Y - T",
+            r"C = \operatorname{clip}(E, -c, c)",
             r"\rho = \sum_n w_n \tfrac1K \sum_k C_{nk} (E_{nk} - \tfrac12 C_{nk})",
         ),
         backward=(r"dY_n = \tfrac1K w_n C_n",),

@@ -20,7 +20,7 @@ class SquaredError(Loss):
     """
 
     equations = Equations(
-        forward=(r"\rho = \sum_n w_n \tfrac1K \lVert Y_n - T_n \rVert^2",),
+        forward=(r"\rho = \sum_n w_n \tfrac1K \lVert T_n - Y_n \rVert^2",),
         backward=(r"dY_n = \tfrac2K w_n (Y_n - T_n)",),
     )
 
