@@ -5,7 +5,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import FileError, SettingError
-from deltarule.subject import read_subject
+from deltarule.subject import read_subject, read_words
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,8 @@ def test_a_python_file_names_its_network(tmp_path):
         ("Dens(4)", "2x3", "'Dens' is none of Deltarule's layers; did you mean Dense?"),
         ("Perceptron(4)", "2x3", "none of Deltarule's layers; write Dense"),
         ("Dense(width=4)", "2x3", "Dense does not take these settings"),
+        ("Dense(d_H)", "2x3", "'d_H' is a symbol where a number is needed"),
+        ("Dense(4)", "Mx3", "expected the input's shape as 64x784.*got 'Mx3'"),
         ("Dense(0)", "2x3", "features must be at least 1"),
         ("Dense(1 + 1)", "2x3", "'1 \\+ 1' is neither a layer nor a plain value"),
         ("__import__('os').system('true')", "2x3", "none of Deltarule's layers"),
@@ -76,3 +78,32 @@ def test_a_python_file_names_its_network(tmp_path):
 def test_what_is_no_network_is_refused(text, x, message):
     with pytest.raises(SettingError, match=message):
         read_subject(text, x)
+
+
+def test_a_name_stands_for_a_number_where_symbols_are_asked_for():
+    subject = read_subject("Dense(d_H), ReLU()", "Mx7", symbols=True)
+    shape = subject.net.shape(subject.x)
+    assert [str(length) for length in shape] == ["M", "d_H"]
+    assert shape[0].is_positive
+    assert read_subject("Dense(3)", "5x7", symbols=True).x == (5, 7)
+
+
+def test_a_loss_and_an_optimizer_are_read_in_words():
+    assert read_words("Huber(2.0)", dr.Loss) == dr.Huber(2.0)
+    assert read_words("Adam", dr.Optimizer) == dr.Adam()
+    assert read_words("SGD(CosineDecay(0.1, 10))", dr.Optimizer) == dr.SGD(dr.CosineDecay(0.1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Dense(4)", "expected words such as Adam\\(1e-3\\); got 'Dense\\(4\\)'"),
+        ("SGD(0.1), SGD(0.1)", "expected words such as Adam"),
+        ("Adam(1e-3", "neither Adam\\(1e-3\\) nor its like"),
+        ("Adan(1e-3)", "did you mean Adam"),
+        ("SGD(rate)", "'rate' is a symbol where a number is needed"),
+    ],
+)
+def test_words_that_are_no_optimizer_are_refused(text, message):
+    with pytest.raises(SettingError, match=message):
+        read_words(text, dr.Optimizer)

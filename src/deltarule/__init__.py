@@ -2,6 +2,9 @@
 
 __version__ = "0.1.0"
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from deltarule import blocks, networks
 from deltarule.errors import DataError, DeltaruleError, DivergedError, FileError, SettingError, ShapeError
 from deltarule.layers import (
@@ -12,6 +15,7 @@ from deltarule.layers import (
     SELU,
     AveragePool,
     BatchNorm,
+    BatchNormReLU,
     Bidirectional,
     Branch,
     Chain,
@@ -72,6 +76,14 @@ from deltarule.schedules import (
 )
 from deltarule.training.run import History
 
+if TYPE_CHECKING:
+    from deltarule.inspect.check import check
+    from deltarule.inspect.explain import explain
+    from deltarule.inspect.plan import plan
+    from deltarule.inspect.trace import trace
+
+INSPECTION = ("check", "explain", "plan", "trace")  # read when first asked for, so that importing stays quick
+
 __all__ = [
     "ELU",
     "GELU",
@@ -86,6 +98,7 @@ __all__ = [
     "AdamW",
     "AveragePool",
     "BatchNorm",
+    "BatchNormReLU",
     "Bidirectional",
     "BinaryCrossEntropy",
     "Branch",
@@ -159,6 +172,16 @@ __all__ = [
     "TimeDistributed",
     "WarmUp",
     "blocks",
+    "check",
+    "explain",
     "load",
     "networks",
+    "plan",
+    "trace",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in INSPECTION:
+        return getattr(import_module(f"deltarule.inspect.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 import os
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import numpy as np
@@ -22,9 +22,14 @@ from deltarule.optimizers.optimizer import Optimizer
 from deltarule.optimizers.rmsprop import RMSProp
 from deltarule.training import evaluate
 from deltarule.training.precision import check_precision, start_scale
-from deltarule.training.run import History, Settings, run
+from deltarule.training.run import History, run, run_settings
 from deltarule.training.step import Batch, State, Step
 from deltarule.training.windows import Source, as_source, check_window, is_recurrent, shape_of
+
+if TYPE_CHECKING:
+    from deltarule.inspect.explain import Explanation
+    from deltarule.inspect.plan import Plan
+    from deltarule.inspect.trace import Trace
 
 Validation = float | tuple[ArrayLike, ...] | None
 
@@ -106,8 +111,8 @@ class Model:
             lengths: (n,), the time steps of each sequence x (n, t, ...), which is padded behind them.
             micro_batches: in how many parts a batch passes through the network; saves memory. Batch
                 normalisation takes each part's own statistics.
-            settings: order, patience, restore_best, callbacks, progress, window, as `training.run.Settings`
-                states.
+            settings: order, patience, restore_best, callbacks, progress, window, watch, as
+                `training.run.Settings` states.
 
         Raises:
             ShapeError, DataError: x, y or the weights do not fit, or hold NaN or infinity.
@@ -215,6 +220,35 @@ class Model:
         }
         write_model(path, arrays, header)
 
+    def plan(
+        self, batch_size: int = 64, x: Shape | None = None, micro_batches: int = 1, **settings: Any
+    ) -> "Plan":
+        """What a training step costs (`deltarule.plan`) on examples of shape x, by default those of training.
+
+        Raises:
+            SettingError: the shape is not known yet.
+        """
+        from deltarule.inspect.plan import Plan
+
+        shape = self.input_shape if x is None else x
+        if shape is None:
+            raise SettingError("plan: the model has seen no data: say x, the shape of one example: x=(784,)")
+        return Plan.of(self.step(micro_batches), (batch_size, *shape), **settings)
+
+    def explain(self, batch_size: int = 64, convention: Literal["row", "column"] = "row") -> "Explanation":
+        """The equations of its step, forward and backward, with the shapes of a batch of so many examples."""
+        from deltarule.inspect.explain import explain
+
+        self.trained()
+        x = (batch_size, *(self.input_shape or ()))
+        return explain(self.net, x, loss=self.loss, convention=convention)
+
+    def trace(self, x: ArrayLike, y: ArrayLike) -> "Trace":
+        """The next step on x and y, every equation with its numbers; the model stays as it is. Raises as `fit`."""
+        from deltarule.inspect.trace import trace_step
+
+        return trace_step(self.step(), self.trained(), self.batch(x, y))
+
     def features(self, x: ArrayLike, like: Shape | None = None) -> np.ndarray:
         """x as float32, each example of the shape that was trained on, or of the shape `like`.
 
@@ -263,14 +297,3 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.net}, loss={self.loss}, optimizer={self.optimizer}, seed={self.seed})"
-
-
-def run_settings(**settings: Any) -> Settings:
-    """The settings of a run; an unknown name is an error that lists the names that are known."""
-    unknown = set(settings) - set(Settings.__dataclass_fields__)
-    if unknown:
-        raise SettingError(
-            f"fit: unknown setting {', '.join(sorted(unknown))}; expected some of "
-            f"{', '.join(Settings.__dataclass_fields__)}"
-        )
-    return Settings(**settings)

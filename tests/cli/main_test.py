@@ -47,8 +47,8 @@ def test_it_tells_its_version(capsys):
 @pytest.mark.parametrize("command", ["trian", "", "--json"])
 def test_an_unknown_command_is_named_with_those_that_are_known(command, capsys):
     assert main([command]) == 2
-    said = capsys.readouterr().err
-    assert said == f"deltarule: unknown command {command!r}; expected one of {', '.join(COMMANDS)}\n"
+    said = " ".join(capsys.readouterr().err.split())  # whatever the line's length
+    assert said == f"deltarule: unknown command {command!r}; expected one of {', '.join(COMMANDS)}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

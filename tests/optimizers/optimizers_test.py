@@ -166,9 +166,9 @@ def test_adam_in_float32_keeps_to_float64_over_a_thousand_steps():
     assert abs(path(np.float32) - exact).max() <= 1e-6 * abs(exact).max()
 
 
-def flops_of_update(optimizer, parameters):
+def flops_of_update(optimizer, parameters, name):
     """FLOPs of an update, with what is computed once a step and not once a parameter."""
-    params = {"W": jnp.zeros(parameters)}
+    params = {name: jnp.zeros(parameters)}
     numbers = jax.tree.map(jnp.float32, optimizer.numbers())
 
     def update(gradient, slots, params, numbers):
@@ -179,7 +179,16 @@ def flops_of_update(optimizer, parameters):
 
 @every_optimizer
 def test_declared_flops_are_those_of_the_traced_update(optimizer):
-    assert optimizer.flops == (flops_of_update(optimizer, 7) - flops_of_update(optimizer, 2)) / 5
+    for name, weights in (("W", 1), ("b", "b" not in getattr(optimizer, "exclude", ()))):
+        traced = (flops_of_update(optimizer, 7, name) - flops_of_update(optimizer, 2, name)) / 5
+        assert optimizer.update_flops(1, weights) == traced
+    assert optimizer.flops == optimizer.update_flops(1, 1)
+
+
+@every_optimizer
+def test_declared_slots_are_those_that_are_kept(optimizer):
+    kept = optimizer.init({"W": jnp.zeros((3, 4)), "b": jnp.zeros(4)})
+    assert optimizer.slots == sum(leaf.size for leaf in jax.tree.leaves(kept)) / 16
 
 
 @pytest.mark.torch

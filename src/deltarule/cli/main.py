@@ -12,7 +12,13 @@ COMMANDS = {
     "train": "train a network on a table, a series, images or a text",
     "predict": "predict each row of a file, each image, or the next values of a series, with a trained model",
     "evaluate": "measure a trained model on a file that has its target, on a text, or on class folders of images",
+    "plan": "tell what a training step of a network costs, layer by layer, before anything runs",
+    "check": "hold every layer of a network to its laws, and say what is wrong",
+    "explain": "print the forward and backward equations of a network, line by line, with its shapes",
+    "trace": "show one training step with its numbers, as text, a page, or a notebook that computes it in NumPy",
+    "report": "write the page of a run, or one that compares several runs",
     "sample": "draw text from a model that was trained on a text",
+    "study": "measure the claims of the theory, hold each against its figures, and draw it",
 }
 USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + "\n".join(
     f"  deltarule {name:9} {what}" for name, what in COMMANDS.items()

@@ -33,6 +33,10 @@ class AdaGrad(Optimizer):
     def flops(self):
         return 7
 
+    @property
+    def slots(self):
+        return 1
+
     def __post_init__(self):
         super().__post_init__()
         if self.epsilon <= 0 or self.initial < 0:

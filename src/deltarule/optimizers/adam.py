@@ -35,6 +35,10 @@ class Adam(Optimizer):
     def flops(self) -> int:
         return 12
 
+    @property
+    def slots(self):
+        return 2
+
     def __post_init__(self):
         super().__post_init__()
         name = type(self).__name__
@@ -82,6 +86,9 @@ class AdamW(Adam):
     @property
     def flops(self) -> int:
         return 13  # of a weight; the excluded parameters take 12
+
+    def update_flops(self, parameters, weights):
+        return 12 * parameters + weights
 
     def __post_init__(self):
         super().__post_init__()

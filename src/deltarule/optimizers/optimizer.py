@@ -28,6 +28,18 @@ class Optimizer:
         """The exact cost of an update, FLOPs per parameter."""
         raise NotImplementedError
 
+    @property
+    def slots(self) -> int:
+        """How many numbers are kept beside each parameter."""
+        raise NotImplementedError
+
+    def update_flops(self, parameters: Any, weights: Any) -> Any:
+        """FLOPs of an update of so many parameters, of which so many are weights that may decay.
+
+        What is computed once a step and not once a parameter is left out: Adam's powers of β, a schedule.
+        """
+        return self.flops * parameters
+
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         rate = self.learning_rate

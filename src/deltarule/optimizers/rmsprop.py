@@ -37,6 +37,10 @@ class RMSProp(Optimizer):
     def flops(self):
         return 9
 
+    @property
+    def slots(self):
+        return 1
+
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.decay < 1:

@@ -39,6 +39,10 @@ class SGD(Optimizer):
     def flops(self):
         return 2 + 2 * bool(self.momentum) + 2 * self.nesterov
 
+    @property
+    def slots(self):
+        return int(bool(self.momentum))
+
     def init(self, params):
         return zeros(params) if self.momentum else ()
 
