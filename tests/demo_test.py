@@ -28,7 +28,8 @@ def test_held_out_digits_are_read(summary):
 def test_its_folder_holds_the_model_and_the_figures(summary):
     folder = Path(summary["run"])
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("confusion.svg", "curves.svg", "digits.svg", "metrics.jsonl", "model.safetensors")
+        *("confusion.svg", "curves.svg", "digits.svg", "metrics.jsonl", "model.safetensors"),
+        *("record.json", "report.html"),
     ]
     for path in folder.glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from deltarule.data.arrays import split
+from deltarule.data.target import Target
 from deltarule.errors import FileError
+from deltarule.experiment.conclude import conclude
+from deltarule.experiment.outcome import confusion
 from deltarule.experiment.run_folder import metrics_writer, new_folder
-from deltarule.files import write_whole
+from deltarule.experiment.worst import PICTURES, missed, pictures
+from deltarule.inspect.environment import environment
 from deltarule.layers import Chain, Dense, ReLU
 from deltarule.losses import SoftmaxCrossEntropy
 from deltarule.model import Model
@@ -48,20 +52,21 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
         validation=(images[held], labels[held]),
         callbacks=[metrics_writer(folder / "metrics.jsonl")],
         progress=progress,
+        watch=["delta", "gradient"],
     )
     training_seconds = time.perf_counter() - start
-    measured = model.evaluate(images[held], labels[held])
-    predicted = model.predict(images[held]).argmax(1)
+    measured, outputs = model.evaluate(images[held], labels[held]), model.predict(images[held])
+    predicted = outputs.argmax(1)
     model.save(folder / "model.safetensors")
-    write_whole(folder / "curves.svg", figures.curves(model.history.rows))
-    write_whole(folder / "confusion.svg", figures.confusion(predicted, labels[held], range(10)))
     wrong_first = np.argsort(predicted == labels[held], kind="stable")[:36]
     shown = np.sort(wrong_first)
-    write_whole(
-        folder / "digits.svg",
-        figures.pictures(images[held][shown].reshape(-1, 8, 8), predicted[shown], labels[held][shown]),
-    )
-    return {
+    files = {
+        "confusion.svg": figures.confusion(predicted, labels[held], range(10)),
+        "digits.svg": figures.pictures(
+            images[held][shown].reshape(-1, 8, 8), predicted[shown], labels[held][shown]
+        ),
+    }
+    summary = {
         "task": "classification",
         "metric": "accuracy",
         "validation": measured["accuracy"],
@@ -71,6 +76,17 @@ def digits(runs: str = "runs", seed: int = 0, progress: bool | None = None) -> d
         "parameters": model.parameters,
         "run": str(folder),
     }
+    misses = missed(Target("digit", "classification", tuple(range(10))), outputs, labels[held])
+    record = {
+        "summary": summary,
+        "data": {"file": "digits.csv", "unit": "images", "training": len(kept), "held_out": len(held)},
+        "settings": {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "validation": HELD_OUT, "seed": seed},
+        "notes": ["Grey pictures of 8 × 8 pixels, from 0 to 1, as 64 numbers."],
+        "environment": environment(),
+        "confusion": confusion(figures.confused(predicted, labels[held], range(10)), range(10)),
+        "worst": pictures(misses, 1 - images[held][misses["at"][:PICTURES]].reshape(-1, 8, 8, 1)),
+    }
+    return summary | {"report": conclude(folder, model, record, files)}
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,8 @@ def test_files_are_learned_as_the_arrays_are(folder, result):
 
 def test_the_run_folder_holds_all_of_the_run_and_runs_again(result):
     assert sorted(path.name for path in result.folder.iterdir()) == [
-        *("confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "run.toml")
+        *("confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "record.json", "report.html"),
+        "run.toml",
     ]
     again = train(Job(**read_settings(str(result.folder / "run.toml"))))
     assert again.model.history["loss"] == result.model.history["loss"]
@@ -92,7 +93,7 @@ def test_the_run_folder_holds_all_of_the_run_and_runs_again(result):
 
 
 def test_convolutions_learn_what_is_shifted_and_run_again(folder):
-    settings = {"learning_rate": 0.005, "hidden": None, "augment": ("shift",), "epochs": 8}
+    settings = {"learning_rate": 0.005, "hidden": None, "augment": ("shift",), "epochs": 12}
     first, second = (run(folder, folder / "digits", **settings) for _ in range(2))
     assert first.summary["validation"] > 0.9
     assert first.model.history["loss"] == second.model.history["loss"]

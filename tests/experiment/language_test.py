@@ -46,7 +46,8 @@ def test_a_text_is_learned_to_what_is_left_to_chance(trained):
     size = len(set("".join(SENTENCES))) + 1
     assert result.model.net == dr.Chain(dr.Embedding(size, size), dr.Recurrent(dr.GRU(24)), dr.Dense(size))
     assert {path.name for path in result.folder.iterdir()} == {
-        *("curves.svg", "metrics.jsonl", "model.safetensors", "run.toml", "sample.txt")
+        *("curves.svg", "metrics.jsonl", "model.safetensors", "run.toml", "sample.txt"),
+        *("record.json", "report.html"),
     }
     assert len((result.folder / "sample.txt").read_text()) == 1000
     assert len(result.notes) == 1

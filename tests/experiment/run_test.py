@@ -42,7 +42,8 @@ def test_evaluate_gives_the_validation_figures_on_the_same_rows(data, iris, tmp_
 
 def test_the_run_folder_holds_all_of_the_run(iris):
     assert sorted(path.name for path in iris.folder.iterdir()) == [
-        *("confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "run.toml")
+        *("confusion.svg", "curves.svg", "metrics.jsonl", "model.safetensors", "record.json", "report.html"),
+        "run.toml",
     ]
     lines = (iris.folder / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == iris.model.history.rows

@@ -47,8 +47,9 @@ def test_a_wave_on_a_line_is_forecast_beyond_what_was_seen(trained):
     assert summary["validation"] > 0.85
     assert summary["seasonal_skill"] > 0.3
     assert summary["mean_absolute_error"] < summary["root_mean_squared_error"] < 1
-    assert {"forecast.svg", "curves.svg", "model.safetensors", "metrics.jsonl", "run.toml"} == {
-        path.name for path in result.folder.iterdir()
+    assert {path.name for path in result.folder.iterdir()} == {
+        *("forecast.svg", "curves.svg", "model.safetensors", "metrics.jsonl", "run.toml", "record.json"),
+        "report.html",
     }
     assert result.model.net == dr.Chain(dr.Recurrent(dr.GRU(16), last=True), dr.Dense(24))
 

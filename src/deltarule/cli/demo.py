@@ -35,6 +35,5 @@ def main(arguments: list[str]) -> None:
         f"{summary['validation']:.1%} of {summary['held_out']} held-out digits read right, "
         f"after {summary['epochs']} epochs in {summary['training_seconds']:.2f} s "
         f"({summary['seconds']:.1f} s with everything)\n"
-        f"look at {folder / 'digits.svg'}, {folder / 'curves.svg'}, {folder / 'confusion.svg'}; "
-        f"the model is {folder / 'model.safetensors'}",
+        f"look at {summary['report']} in a browser; the model is {folder / 'model.safetensors'}",
     )

@@ -1,7 +1,7 @@
 """The main job: data in, a trained model and its run folder out; and that model put to work.
 
 `run` and `use` are what all jobs share; `table`, `series`, `images` and `language` say how their data become
-arrays, and `network` what is trained.
+arrays, and `network` what is trained. `outcome` and `worst` say how well, and `report` makes the pages.
 """
 
 from deltarule.experiment.run import Result, train

@@ -38,6 +38,8 @@ def prepare(job: Job, progress: bool | None) -> Prepared:
     Raises:
         FileError, DataError, ShapeError, SettingError: what is wrong with the files, images or settings.
     """
+    import polars as pl
+
     refuse_others(job, "images")
     refuse_settings(job, ("target",), "is for tables: the target of images is their folder, or y in a .npz file")
     notes: list[str] = []
@@ -62,6 +64,7 @@ def prepare(job: Job, progress: bool | None) -> Prepared:
         known(preparation, found, training),
         known(preparation, found, ~training),
         (*notes, *told),
+        rows=pl.DataFrame({"file": np.array(found.files)[~training & present(labels)]}) if found.files else None,
     )
 
 

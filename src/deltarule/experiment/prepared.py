@@ -1,6 +1,7 @@
 """Data that a network can take, and how they were made: what tables, series, images and texts have in common."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from deltarule.data.table import Preprocessing
 from deltarule.data.text import TextStream, Vocabulary
 from deltarule.errors import DataError
 from deltarule.layers.layer import Layer
+
+if TYPE_CHECKING:
+    import polars as pl
 
 AnyPreprocessing = Preprocessing | ImagePreprocessing | SeriesPreprocessing | Vocabulary
 Examples = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y and weights
@@ -24,6 +28,7 @@ class Prepared:
         notes: sentences for a person.
         windows: of a series, it and the rows (n,) from which the held-out forecasts are made.
         text: of a text, the part that is measured.
+        rows: of a table, its held-out rows as they came; of image files, the column `file` of those held out.
     """
 
     preprocessing: AnyPreprocessing
@@ -33,6 +38,7 @@ class Prepared:
     notes: tuple[str, ...]
     windows: tuple[Series, np.ndarray] | None = None
     text: TextStream | None = None
+    rows: "pl.DataFrame | None" = None
 
 
 def held_out_rows(rows: int, share: float) -> int:

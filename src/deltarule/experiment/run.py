@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltarule.data.image_preprocessing import ImagePreprocessing
 from deltarule.data.series import SeriesPreprocessing
 from deltarule.data.text import TextStream
 from deltarule.experiment import images, language, series, table
+from deltarule.experiment.conclude import conclude
+from deltarule.experiment.outcome import outcome
 from deltarule.experiment.prepared import Prepared
 from deltarule.experiment.run_folder import metrics_writer, new_folder
-from deltarule.experiment.use import actual, measure
-from deltarule.files import write_whole
-from deltarule.job import Job, write_settings
+from deltarule.inspect.environment import environment
+from deltarule.job import ONLY_FOR, Job, write_settings
 from deltarule.kernels.native import described
 from deltarule.losses import SoftmaxCrossEntropy, SquaredError
 from deltarule.model import Model
@@ -24,7 +26,6 @@ from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
 OPTIMIZERS = {"adagrad": AdaGrad, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
 USUAL = {"epochs": 300, "patience": 30, "clip_norm": None}  # where a setting says nothing
 USUAL_OF_TEXT = {"epochs": 20, "patience": 3, "clip_norm": 1.0}
-SAMPLE = 1000  # characters that a language model leaves in its folder
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,22 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
         FileError, DataError, SettingError: what is wrong with the files, the data or the settings.
         DivergedError: the loss was lost; the last good model is in the run folder.
     """
-    from deltarule.inspect import figures
-
     start = time.perf_counter()
     prepared = prepare(job, progress)
     if tell is not None:
         tell(prepared.notes)
-    goal, data, usual = prepared.preprocessing.goal, prepared.training, USUAL
+    goal, data, settings = prepared.preprocessing.goal, prepared.training, resolved(job, prepared)
     if isinstance(data, TextStream):
-        training, usual = {"x": data, "window": job.window}, USUAL_OF_TEXT
+        training = {"x": data, "window": job.window}
     else:
-        size = min(32, len(data[0])) if job.batch_size is None else job.batch_size
+        size = settings["batch_size"]
         training = {"x": data[0], "y": data[1], "sample_weight": data[2], "batch_size": size}
     model = Model(
         prepared.network,
         loss=SoftmaxCrossEntropy() if goal.task == "classification" else SquaredError(),
         optimizer=OPTIMIZERS[job.optimizer](job.learning_rate),
         l2=job.l2,
-        clip_norm=usual["clip_norm"] if job.clip_norm is None else job.clip_norm,
+        clip_norm=settings["clip_norm"],
         seed=job.seed,
         precision=job.precision,
     )
@@ -73,11 +72,12 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
     try:
         model.fit(
             **training,
-            epochs=usual["epochs"] if job.epochs is None else job.epochs,
+            epochs=settings["epochs"],
             validation=prepared.held_out,
-            patience=(usual["patience"] if job.patience is None else job.patience) or None,
+            patience=settings["patience"] or None,
             callbacks=[metrics_writer(folder / "metrics.jsonl")],
             progress=progress,
+            watch=job.watch,
         )
     finally:
         if model.state is not None:
@@ -85,7 +85,8 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
             write_settings(folder / "run.toml", dataclasses.asdict(job))
         elif not any(folder.iterdir()):
             folder.rmdir()
-    measured, files = outcome(model, prepared)
+    found = outcome(model, prepared)
+    measured = dict(found.measured)
     metric = measured["metric"]
     summary = {
         "task": measured.pop("task"),
@@ -101,8 +102,15 @@ def train(job: Job, progress: bool | None = None, tell: Callable[[Sequence[str]]
         "kernels": described(),
         "run": str(folder),
     }
-    for name, content in {"curves.svg": figures.curves(model.history.rows), **files}.items():
-        write_whole(folder / name, content)
+    record = {
+        "summary": summary,
+        "data": {"file": job.data, **counted(prepared)},
+        "settings": settings,
+        "notes": prepared.notes,
+        "environment": environment(),
+        **found.shown,
+    }
+    summary["report"] = conclude(folder, model, record, found.files)
     return Result(model, folder, summary, prepared.notes)
 
 
@@ -115,19 +123,26 @@ def prepare(job: Job, progress: bool | None) -> Prepared:
     return images.prepare(job, progress) if images.are_images(job.data) else table.prepare(job)
 
 
-def outcome(model: Model, prepared: Prepared) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """How well the held-out examples are predicted, and files that show it by name."""
-    from deltarule.inspect import figures
+def resolved(job: Job, prepared: Prepared) -> dict[str, Any]:
+    """The job's settings, without those for other kinds of data, with what is used where one says nothing."""
+    data, usual = prepared.training, USUAL
+    if isinstance(data, TextStream):
+        size, usual = data.streams, USUAL_OF_TEXT
+    else:
+        size = min(32, len(data[0])) if job.batch_size is None else job.batch_size
+    others = {"data", "runs", *(name for names in ONLY_FOR.values() for name in names)}
+    given = dataclasses.asdict(job)
+    settings = {n: value for n, value in given.items() if n not in others or value != getattr(Job, n, value)}
+    return settings | {n: usual[n] for n in usual if settings[n] is None} | {"batch_size": size}
 
-    if isinstance(prepared.training, TextStream) and prepared.text is not None:
-        vocabulary, measured = prepared.text.vocabulary, language.measure(model, prepared.text)
-        text = language.draw(model, vocabulary, SAMPLE, "", 1.0, 0, [])
-        return measured | language.baseline(prepared.training, prepared.text), {"sample.txt": text.encode()}
-    preprocessing, (x, y, _), goal = prepared.preprocessing, prepared.held_out, prepared.preprocessing.goal
-    measured = measure(model, preprocessing, prepared.held_out)
-    if isinstance(preprocessing, SeriesPreprocessing) and prepared.windows is not None:
-        return measured, {"forecast.svg": series.drawing(model, preprocessing, *prepared.windows)}
-    predicted, true = goal.decode(model.predict(x)), actual(goal, y)
-    if goal.task == "classification":
-        return measured, {"confusion.svg": figures.confusion(predicted, true, goal.classes)}
-    return measured, {"predicted.svg": figures.predicted(predicted, true, goal.name)}
+
+def counted(prepared: Prepared) -> dict[str, Any]:
+    """How much there is to learn from, and how much is held out, of what."""
+    preprocessing, data = prepared.preprocessing, prepared.training
+    if isinstance(data, TextStream):
+        held_out = prepared.text.symbols if prepared.text is not None else ()
+        unit, sizes = data.vocabulary.unit, (len(data.symbols), len(held_out))
+    else:
+        unit = {ImagePreprocessing: "images", SeriesPreprocessing: "windows"}.get(type(preprocessing), "rows")
+        sizes = len(data[0]), len(prepared.held_out[0])
+    return {"unit": unit, "training": sizes[0], "held_out": sizes[1]}

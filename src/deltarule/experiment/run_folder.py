@@ -1,11 +1,84 @@
-"""A run's folder: a new one for every run, and the figures of each epoch in it while the run goes on."""
+"""A run's folder: a new one for every run, the figures of each epoch while it goes on, and what it left.
+
+When a run ends, its folder holds `record.json`: what came out, on what, with which settings, where. Everything
+that a report shows is in the folder.
+"""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deltarule.errors import FileError
 from deltarule.files import make_folder
+from deltarule.job import read_settings
+from deltarule.loading import load
+from deltarule.model import Model
 from deltarule.training.run import Callback, Row
+
+MODEL, METRICS, RECORD, SETTINGS = "model.safetensors", "metrics.jsonl", "record.json", "run.toml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left.
+
+    Attributes:
+        record: what was written down at its end; {} where it did not come to it.
+    """
+
+    folder: Path
+    model: Model
+    record: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings by name, as they were used; or as they were given, where there is no record."""
+        if "settings" in self.record:
+            return self.record["settings"]
+        file = self.folder / SETTINGS
+        return read_settings(str(file)) if file.exists() else {}
+
+
+def read_run(path: str) -> Run:
+    """The run in a folder.
+
+    Raises:
+        FileError: no such folder, one that holds no run, or a run that is half written.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        kind = "this is a file" if folder.exists() else "there is none"
+        raise FileError(f"{path}: expected the folder of a run, such as runs/iris-1, but {kind}")
+    if not (folder / MODEL).exists():
+        if not (folder / METRICS).exists():
+            raise FileError(
+                f"{path}: expected the folder of a run, but it holds neither {MODEL} nor {METRICS}; name a folder "
+                "that deltarule train or demo made"
+            )
+        raise FileError(
+            f"{path}: the run is half written: it has {METRICS}, but no {MODEL}. It goes on still, or it was "
+            "killed before it could save its model; wait for it, or train again"
+        )
+    return Run(folder, load(folder / MODEL), read_record(folder / RECORD))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What was written down at the end of a run; {} where it did not come to its end."""
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileError(f"{path}: expected a whole JSON file, but it is damaged ({error}); delete it") from None
+    if not isinstance(record, dict):
+        raise FileError(f"{path}: expected a JSON object, but got {str(record)[:40]!r}; delete it")
+    return record
 
 
 def new_folder(runs: str, name: str) -> Path:

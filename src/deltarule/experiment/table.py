@@ -37,6 +37,7 @@ def prepare(job: Job) -> Prepared:
         known(preparation, frame[kept], weight[kept])[0],
         known(preparation, frame[held], weight[held])[0],
         (*notes, *preparation.notes),
+        rows=frame[held].filter(present(frame[held][preparation.target_name])),
     )
 
 

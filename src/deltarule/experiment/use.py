@@ -105,6 +105,11 @@ def load_prepared(path: str) -> tuple[Model, AnyPreprocessing]:
             f"{file}: the model was trained on arrays, not on a table, a text or a folder; use deltarule.load "
             "and predict"
         )
+    return model, preprocessing_of(model)
+
+
+def preprocessing_of(model: Model) -> AnyPreprocessing:
+    """How the data of a model became numbers, as its notes keep it."""
     saved = model.notes["preprocessing"]
     kinds = {"images": ImagePreprocessing, "series": SeriesPreprocessing, "text": Vocabulary}
-    return model, kinds.get(saved.get("kind"), Preprocessing).from_json(saved)
+    return kinds.get(saved.get("kind"), Preprocessing).from_json(saved)

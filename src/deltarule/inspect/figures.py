@@ -2,7 +2,6 @@
 
 import functools
 import io
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +12,8 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from deltarule.inspect.html import legible
+
 TRAINING, HELD_OUT, WRONG = "#1f5fa8", "#d9731a", "#c0272d"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "deltarule",
@@ -21,6 +22,8 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,
 }
 LONGEST = 30  # characters of a label
+
+Line = tuple[str, str, list[tuple[int, float]]]  # label, colour, (epoch, value) of each epoch
 
 
 def drawn(draw: Callable[..., Figure]) -> Callable[..., bytes]:
@@ -42,43 +45,69 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., bytes]:
 
 def label(name: Any) -> str:
     """A name short enough for an axis, of characters that XML can hold."""
-    text = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(name))
+    text = legible(name)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 @drawn
 def curves(rows: Sequence[dict[str, Any]]) -> Figure:
     """Loss by epoch, and the validation metric beside it where there is one."""
-    metric = next((name for name in rows[0] if name.startswith("validation_") and name != "validation_loss"), None)
+    metric = metric_of(rows)
     figure = Figure(figsize=(8 if metric else 4, 3), layout="constrained")
     panels = figure.subplots(1, 2 if metric else 1, squeeze=False)[0]
-    epochs = [row["epoch"] for row in rows]
-    panels[0].plot(epochs, [row["loss"] for row in rows], color=TRAINING, label="training")
+    plot(panels[0], "loss", loss_lines(rows))
     if metric:
-        panels[0].plot(epochs, [row["validation_loss"] for row in rows], color=HELD_OUT, label="validation")
-        panels[1].plot(epochs, [row[metric] for row in rows], color=HELD_OUT)
-        panels[1].set_title(metric.replace("_", " "), loc="left")
-        panels[0].legend(frameon=False)
-    if min(row["loss"] for row in rows) > 0:
-        panels[0].set_yscale("log")
-        panels[0].yaxis.set_major_formatter(LogFormatter())
-        panels[0].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    panels[0].set_title("loss", loc="left")
-    for panel in panels:
-        panel.set_xlabel("epoch")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(alpha=0.25)
+        plot(panels[1], metric, [("validation", HELD_OUT, [(row["epoch"], row[metric]) for row in rows])])
     return figure
+
+
+@drawn
+def curve(name: str, lines: Sequence[Line]) -> Figure:
+    """One figure of each epoch, `name`, as one or more lines over each other."""
+    figure = Figure(figsize=(4.2, 2.9), layout="constrained")
+    plot(figure.subplots(), name, lines)
+    return figure
+
+
+def loss_lines(rows: Sequence[dict[str, Any]]) -> list[Line]:
+    """The loss of training, and of validation where there is one."""
+    names = {"loss": ("training", TRAINING), "validation_loss": ("validation", HELD_OUT)}
+    return [(*names[name], [(row["epoch"], row[name]) for row in rows]) for name in names if name in rows[0]]
+
+
+def metric_of(rows: Sequence[dict[str, Any]]) -> str | None:
+    """The name of the validation metric, if there is one."""
+    return next((name for name in rows[0] if name.startswith("validation_") and name != "validation_loss"), None)
+
+
+class Plain(LogFormatter):
+    """Writes 0.01, and not 1e-02, wherever matplotlib finds room for a number."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def plot(panel: Any, name: str, lines: Sequence[Line]) -> None:
+    """Lines over the epochs; a loss that is positive stands on a logarithmic scale."""
+    for text, colour, points in lines:
+        panel.plot(*zip(*points, strict=True), color=colour, label=label(text))
+    if len(lines) > 1:
+        panel.legend(frameon=False)
+    if name.endswith("loss") and min(value for *_, points in lines for _, value in points) > 0:
+        panel.set_yscale("log")
+        panel.yaxis.set_major_formatter(Plain())
+        panel.yaxis.set_minor_formatter(Plain(minor_thresholds=(2, 0.5)))
+    panel.set_title(name.replace("_", " ").replace("r2", "R²"), loc="left")
+    panel.set_xlabel("epoch")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25)
 
 
 @drawn
 def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -> Figure:
     """How often each class was taken for each; the diagonal is right."""
-    index = {each: i for i, each in enumerate(classes)}
-    counts = np.zeros((len(classes), len(classes)), int)  # (true, predicted)
-    for p, t in zip(predicted.tolist(), true.tolist(), strict=True):
-        counts[index[t], index[p]] += 1
+    counts = confused(predicted, true, classes)
     names = [label(each) for each in classes]
     side = min(12.0, 1.8 + 0.4 * len(classes) + 0.08 * max(map(len, names)))
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -96,6 +125,15 @@ def confusion(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -
     panel.set_ylabel("true")
     panel.set_title(f"{np.trace(counts)} of {counts.sum()} right", loc="left")
     return figure
+
+
+def confused(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
+    """How often each class was taken for each: (true, predicted)."""
+    index = {each: i for i, each in enumerate(classes)}
+    counts = np.zeros((len(classes), len(classes)), int)  # (true, predicted)
+    for p, t in zip(predicted.tolist(), true.tolist(), strict=True):
+        counts[index[t], index[p]] += 1
+    return counts
 
 
 @drawn
