@@ -8,6 +8,7 @@ besides its inputs, which hold the sequences themselves.
 """
 
 import time
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ import deltarule as dr
 from deltarule.training.epoch import epoch_program
 from deltarule.training.step import Batch, Step
 from deltarule.training.windows import Window, windows_program
-from study import claim, draw, logarithmic, settings
+from study import BLUE, ORANGE, Claims, Table, logarithmic, main
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
 BATCH, INPUTS, HIDDEN, TAU, ROUNDS = 32, 8, 64, 32, 5
@@ -48,39 +49,47 @@ class Program:
         return (time.perf_counter() - start) / self.updates
 
 
-def measured(window: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """(milliseconds, megabytes) of a step at each length; the lengths take turns."""
-    programs = [Program(steps, window) for steps in LENGTHS]
-    for program in programs:
-        program.seconds()
-    rounds = np.array([[program.seconds() for program in programs] for _ in range(ROUNDS)])
-    return np.median(rounds, axis=0) * 1e3, np.array([program.bytes for program in programs]) / 1e6
+class Found(NamedTuple):
+    """Milliseconds and megabytes of a step at each length, in one step through all of time and truncated."""
+
+    lengths: list[int]
+    full: tuple[np.ndarray, np.ndarray]
+    truncated: tuple[np.ndarray, np.ndarray]
 
 
-def picture(full, truncated) -> Figure:
+def measured(lengths: list[int] = LENGTHS, rounds: int = ROUNDS) -> Found:
+    """The programs take turns, and each is as fast as in its fastest turn: other work makes it slower only."""
+    programs = [[Program(steps, window) for steps in lengths] for window in (None, TAU)]
+    seconds = np.array([[[each.seconds() for each in row] for row in programs] for _ in range(rounds)]).min(0)
+    megabytes = [np.array([each.bytes for each in row]) / 1e6 for row in programs]
+    return Found(lengths, *zip(seconds * 1e3, megabytes, strict=True))
+
+
+def claims(found: Found) -> Claims:
+    last = found.lengths[-1]
+    first = found.lengths.index(last // 32)
+    for what, whole, short in zip(("time", "bytes"), found.full, found.truncated, strict=True):
+        grows, flat = whole[-1] / whole[first], short[-1] / short[first]
+        yield grows >= 16, f"through all of time: {what} at T = {last} is {grows:.1f} times that at {last // 32}"
+        yield flat <= 1.1, f"truncated: {what} at T = {last} is {flat:.2f} times that at {last // 32}"
+
+
+def table(found: Found) -> Table:
+    header = ("T", "ms, all of time", "MB", f"ms, truncated at {TAU}", "MB")
+    return Table(header, list(zip(found.lengths, *found.full, *found.truncated, strict=True)))
+
+
+def picture(found: Found) -> Figure:
     figure = Figure(figsize=(8, 3.2), layout="constrained")
-    panels = zip(figure.subplots(1, 2), full, truncated, ("ms a step", "MB a step"), strict=True)
+    panels = zip(figure.subplots(1, 2), found.full, found.truncated, ("ms a step", "MB a step"), strict=True)
     for axes, whole, short, unit in panels:
-        axes.plot(LENGTHS, whole, marker="o", markersize=3, color="#d9731a", label="all of time")
-        axes.plot(LENGTHS, short, marker="o", markersize=3, color="#1f5fa8", label=f"truncated, τ = {TAU}")
+        axes.plot(found.lengths, whole, marker="o", markersize=3, color=ORANGE, label="all of time")
+        axes.plot(found.lengths, short, marker="o", markersize=3, color=BLUE, label=f"truncated, τ = {TAU}")
         logarithmic(axes)
         axes.set(xlabel="length T", ylabel=unit)
+        axes.set_xticks(found.lengths[::2], map(str, found.lengths[::2]))
     axes.legend(frameon=False)
     return figure
-
-
-def main() -> None:
-    settings(__doc__).parse_args()
-    full, truncated = measured(None), measured(TAU)
-    first, last = LENGTHS.index(128), LENGTHS.index(4096)
-    for name, (ms, megabytes) in (("all of time", full), (f"truncated, τ = {TAU}", truncated)):
-        for steps, t, mb in zip(LENGTHS, ms, megabytes, strict=True):
-            print(f"{name:22} T = {steps:5}  {t:8.2f} ms a step  {mb:8.2f} MB")
-    for what, whole, short in zip(("time", "bytes"), full, truncated, strict=True):
-        grows, flat = whole[last] / whole[first], short[last] / short[first]
-        claim(grows >= 16, f"through all of time: {what} at T = 4096 is {grows:.1f} times that at 128")
-        claim(flat <= 1.1, f"truncated: {what} at T = 4096 is {flat:.2f} times that at 128")
-    draw("length", lambda: picture(full, truncated))
 
 
 if __name__ == "__main__":
