@@ -23,9 +23,11 @@ bench: $(VENV)/peers $(VENV)/native  ## the tables of the README, against PyTorc
 	$(BIN)/python benchmarks/dense.py --json
 	$(BIN)/python benchmarks/convolution.py --json
 	$(BIN)/python benchmarks/recurrent.py --json
+	$(BIN)/python benchmarks/plan.py --json
+	$(BIN)/python benchmarks/watch.py --json
 
 studies: $(VENV)/test $(VENV)/native  ## the claims of the theory, each with its figures and its picture
-	@for study in truncation_bias length adding; do echo "== $$study"; $(BIN)/python studies/$$study.py || exit 1; done
+	$(BIN)/deltarule study all --gallery docs/gallery.md
 
 native: $(VENV)/native  ## oneDNN's products for a CPU, where a C++ compiler is found
 

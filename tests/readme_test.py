@@ -11,7 +11,7 @@ import pytest
 import deltarule as dr
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-NETWORK, LAYER, SEQUENCES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+NETWORK, LAYER, MINE, SEQUENCES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_network_trains_and_comes_back(tmp_path, monkeypatch, capsys):
@@ -44,6 +44,27 @@ def test_the_layer_is_dense():
         assert dparams.keys() == expected.keys()
     for figure in ("forward", "backward", "keeps_x"):
         assert getattr(shown.cost(shape), figure) == getattr(ours.cost(shape), figure)
+
+
+def test_the_plan_is_the_one_that_is_printed():
+    net = dr.Chain(dr.Dense(256), dr.ReLU(), dr.Dense(256), dr.ReLU(), dr.Dense(10))
+    plan = dr.plan(net, (64, 784), loss=dr.SoftmaxCrossEntropy(), optimizer=dr.Adam(1e-3))
+    assert plan.table(80).partition("\n\n")[0].rstrip() in README
+
+
+def test_the_equations_are_those_that_are_printed():
+    net = dr.Chain(dr.Dense(4), dr.Sigmoid(), dr.Dense(4), dr.Sigmoid(), dr.Dense(1))
+    text = dr.explain(net, (1, 3), loss=dr.SquaredError(), convention="column").text()
+    for line in re.findall(r"^ +\(\d+\)  .+$", README, re.MULTILINE):
+        assert line in text.splitlines()
+
+
+def test_the_wrong_layer_is_told_as_it_is_printed():
+    names = {}
+    exec(MINE, names)
+    told = str(dr.check(names["net"], (8, 4)))
+    block = README[README.index("  ✗ layer 2, Mine(3)") :].partition("```")[0]
+    assert block.rstrip() in told
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
