@@ -120,3 +120,7 @@ def test_numbers_that_are_none_are_told_to_a_program_too():
     (finding,) = findings("no number")
     assert np.isnan(finding.got)
     assert found(FAULTS["no number"].net, FAULTS["no number"].x).to_json()["findings"][0]["got"] == "nan"
+
+
+def test_a_wide_recurrent_layer_is_sound_over_many_steps():
+    assert check(dr.Recurrent(dr.GRU(64)), (2, 17, 6)).ok

@@ -4,6 +4,7 @@ A case is a layer with random float64 parameters, a random input away from kinks
 in it is 0, 1 or alike by chance, so that a fault has nowhere to hide.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ import numpy as np
 
 from deltarule.layers import Embedding
 from deltarule.layers.layer import Context, Layer, Params, Shape, inner_layers
+
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,14 @@ class Case:
 
     @cached_property
     def params(self) -> Params:
+        """Of deviation 1, and 1/√i with more than `FEW` inputs i, or wide units saturate and states go wild."""
         rng = np.random.default_rng(self.seed)
-        return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), self.layer.init(rng, self.shape))
+
+        def drawn(a):
+            inputs = math.prod(a.shape[:-1])
+            return jnp.asarray(rng.normal(size=a.shape) / (inputs**0.5 if inputs > FEW else 1))
+
+        return jax.tree.map(drawn, self.layer.init(rng, self.shape))
 
     @cached_property
     def x(self) -> jax.Array:

@@ -60,7 +60,7 @@ def number(value: Any, digits: int = 4) -> str:
         return str(value)
     if isinstance(value, Integral):
         text = f"{value:,}"
-    elif 10**digits <= abs(value) < 1e6:
+    elif 10**digits <= abs(float(value)) < 1e6:
         text = f"{value:,.0f}"
     else:
         text = f"{float(value):.{digits}g}"
