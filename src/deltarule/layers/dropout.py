@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +21,7 @@ class Dropout(Elementwise):
     Predictions are the identity. Backward keeps the key (8 bytes) and draws the mask again.
 
     Args:
-        drop: p, the probability to drop, in [0, 1), held to within 2^-33. The paper's p, and that of many
+        drop: p, the probability to drop, in [0, 1), held to float32. The paper's p, and that of many
             texts, is the probability to keep; PyTorch's, Keras's and ONNX's is ours.
 
     Raises:
@@ -34,6 +36,7 @@ class Dropout(Elementwise):
 
     drop: float
 
+    numbers = ("drop",)
     equations = Equations(
         forward=(r"P(M_j = 0) = p", r"Y = \frac{M \odot X}{1 - p}"),
         backward=(r"dX = \frac{M \odot dY}{1 - p}",),
@@ -41,7 +44,7 @@ class Dropout(Elementwise):
     )
 
     def __post_init__(self):
-        if not 0 <= self.drop < 1:
+        if not isinstance(self.drop, jax.Array) and not 0 <= self.drop < 1:
             raise SettingError(
                 f"{type(self).__name__}({self.drop}): drop must be in [0, 1); it is the probability to drop, "
                 "where some texts' p is the probability to keep"
@@ -49,16 +52,18 @@ class Dropout(Elementwise):
 
     @property
     def draws(self):
-        return self.drop > 0
+        return not isinstance(self.drop, Real) or self.drop > 0
 
     def mask_shape(self, x: Shape) -> Shape:
         """The shape of M."""
         return x
 
     def masked(self, key, x):
-        threshold = np.uint32(min(round(self.drop * 2**32), 2**32 - 1))
+        host = np if isinstance(self.drop, Real) else jnp  # a number is known when the step is compiled
+        drop = host.asarray(self.drop, jnp.promote_types(x.dtype, jnp.float32))
+        threshold = (drop.astype(np.float32) * np.float32(2**32)).astype(np.uint32)
         kept = random_words(key, self.mask_shape(x.shape)) >= threshold  # (n, ...)
-        return jnp.where(kept, x * (1 / (1 - self.drop)), 0)  # (n, ...)
+        return jnp.where(kept, x * (1 / (1 - drop)).astype(x.dtype), 0)  # (n, ...)
 
     def forward(self, params, x, context):
         if not self.draws:

@@ -126,6 +126,7 @@ class Layer:
     """What every layer can do. `x` is an array of shape (n, ...), `Shape` its whole shape with n in front."""
 
     equations: ClassVar[Equations]
+    numbers: ClassVar[tuple[str, ...]] = ()  # settings that may be arrays of the training state
 
     @property
     def mixes_examples(self) -> bool:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deltarule.kernels.shares import spread, whole
 from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Context, Layer, Memory, Params, Shape
 from deltarule.losses.l2 import L2
@@ -20,6 +21,7 @@ from deltarule.losses.loss import Loss
 from deltarule.optimizers.clip import clip_norm
 from deltarule.optimizers.optimizer import Optimizer
 from deltarule.schedules import structure
+from deltarule.training.numbers import numbers_of, structure_of, with_numbers
 from deltarule.training.parts import scan_parts
 from deltarule.training.precision import Scale, all_finite, lowered, move_scale, start_scale
 
@@ -102,7 +104,8 @@ class Step:
         """This step without its numbers: steps that differ in nothing else share one compiled program."""
         l2 = None if self.l2 is None else structure(self.l2)
         clip_norm = None if self.clip_norm is None else 1.0
-        return replace(self, optimizer=structure(self.optimizer), l2=l2, clip_norm=clip_norm)
+        net = structure_of(self.net)
+        return replace(self, net=net, optimizer=structure(self.optimizer), l2=l2, clip_norm=clip_norm)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Every number that may differ from model to model, as float32."""
@@ -111,6 +114,8 @@ class Step:
             numbers["l2"] = self.l2.strength
         if self.clip_norm is not None:
             numbers["clip_norm"] = self.clip_norm
+        if of_layers := numbers_of(self.net):
+            numbers["layers"] = of_layers
         return jax.tree.map(np.float32, numbers)
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
@@ -149,15 +154,16 @@ class Step:
     def gradients(self, state: State, batch: Batch) -> tuple[jax.Array, Params, Memory]:
         """(loss, dparams, memory) of a batch whose weights carry the mean, in as many parts as asked for."""
         params, context, scale = lowered(state.params, self.precision), self.context(state), state.scale
+        gradient = self.of(state).gradient
 
         def part(sums, batch):
             value, dparams, memory, index = sums
             here = Context(context.step_key, memory, (*context.path, index))
-            v, d, memory = self.gradient(params, batch, here, scale)
+            v, d, memory = gradient(params, batch, here, scale)
             return (value + v, jax.tree.map(jnp.add, dparams, d), memory, index + 1), ()
 
         if self.micro_batches == 1:
-            value, dparams, memory = self.gradient(params, batch, context, scale)
+            value, dparams, memory = gradient(params, batch, context, scale)
             dparams = jax.tree.map(wide, dparams)
         else:
             size = -(-len(batch.x) // self.micro_batches)
@@ -166,7 +172,11 @@ class Step:
             (value, dparams, memory, _), *_ = scan_parts(part, start, batch, size)
         if scale is not None:
             dparams = jax.tree.map(lambda d: d / scale.factor, dparams)
-        return value, dparams, memory
+        return value, whole(dparams), memory
+
+    def of(self, state: State) -> "Step":
+        """This step, the numbers of its layers being those of the state."""
+        return replace(self, net=with_numbers(self.net, state.numbers.get("layers", ())))
 
     def zeros(self, state: State, batch: Batch) -> Any:
         """What the gradients of the parts of a batch are added to, of which `batch` is one."""
@@ -180,6 +190,7 @@ class Step:
         self, params: Params, batch: Batch, context: Context, scale: Scale | None
     ) -> tuple[jax.Array, Params, Memory]:
         """(loss, dparams times the scale, memory) of a batch in one pass, with the parameters as they are cast."""
+        batch = spread(batch)
         context = replace(context, mask=batch.mask, starts=batch.starts)
         y, saved = self.net.forward(params, batch.x, context)
         value, dy = self.loss(wide(y), batch.target, batch.weight)

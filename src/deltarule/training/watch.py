@@ -128,7 +128,8 @@ class WatchedStep(Step):
 
     def zeros(self, state, batch):
         def of_part(state, batch):
-            return self.gradient(lowered(state.params, self.precision), batch, self.context(state), state.scale)[1]
+            params = lowered(state.params, self.precision)
+            return self.of(state).gradient(params, batch, self.context(state), state.scale)[1]
 
         shapes = jax.eval_shape(of_part, state, batch)
         return jax.tree.map(lambda a: wide(jnp.zeros(a.shape, a.dtype)), shapes)
