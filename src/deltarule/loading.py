@@ -10,7 +10,7 @@ from deltarule.description import from_json
 from deltarule.errors import FileError
 from deltarule.model import Model
 from deltarule.model_file import array_name, read_model
-from deltarule.training.run import History
+from deltarule.training.history import History
 
 
 def load(path: str | os.PathLike, own: dict[str, type] | None = None) -> Model:
@@ -23,6 +23,10 @@ def load(path: str | os.PathLike, own: dict[str, type] | None = None) -> Model:
         FileError: no such file, or one that is truncated, altered, foreign or of unknown classes.
     """
     arrays, header = read_model(path)
+    if "members" in header:
+        raise FileError(
+            f"{path}: it holds an ensemble of {len(header['members'])} models; dr.Ensemble.load reads it"
+        )
     try:
         return assemble(arrays, header, own)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:

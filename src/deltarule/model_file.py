@@ -15,17 +15,19 @@ from deltarule.files import write_whole
 FORMAT = "deltarule 1"
 
 
-def write_model(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+def write_model(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any], form: str = FORMAT
+) -> None:
     """Writes arrays by name and a JSON-able header, whole or not at all; raises FileError."""
     try:
         header = json.loads(json.dumps(header))
     except (TypeError, ValueError) as error:
         raise SettingError(f"{path}: the model's notes must be plain JSON ({error})") from None
-    text = json.dumps({**header, "format": FORMAT, "sha256": digest(arrays, header)})
-    write_whole(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"deltarule": text}))
+    text = json.dumps({**header, "format": form, "sha256": digest(arrays, header)})
+    write_whole(path, save({name: np.asarray(a, order="C") for name, a in arrays.items()}, {"deltarule": text}))
 
 
-def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_model(path: str | os.PathLike, form: str = FORMAT) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, header) of a model file.
 
     Raises:
@@ -52,8 +54,8 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
         written, expected = header.pop("format"), header.pop("sha256")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: its header was altered ({type(error).__name__}: {error})") from None
-    if written != FORMAT:
-        raise FileError(f"{path}: expected the format {FORMAT!r}, got {written!r}; a newer Deltarule may read it")
+    if written != form:
+        raise FileError(f"{path}: expected the format {form!r}, got {written!r}; a newer Deltarule may read it")
     if digest(arrays, header) != expected:
         raise FileError(f"{path}: its content was altered after it was written (the checksum does not agree)")
     return arrays, header
