@@ -141,3 +141,13 @@ def test_json_gives_the_same_vocabulary():
     del saved["unit"]
     with pytest.raises(FileError, match="expected what to_json made, but it does not fit"):
         Vocabulary.from_json(saved)
+
+
+def test_a_stream_is_known_by_all_that_it_reads():
+    def of(text: bytes, streams: int = 2, learned: bytes = b"abcdefgh") -> str:
+        vocabulary = Vocabulary.fit(np.frombuffer(learned, np.uint8), "bytes")
+        return TextStream(np.frombuffer(text, np.uint8), vocabulary, streams, 2).fingerprint()
+
+    assert of(b"abcdabcd") == of(b"abcdabcd")
+    others = {of(b"abcdabcd"), of(b"abcdabce"), of(b"abcdabcd", 1), of(b"abcdabcd", learned=b"abcd")}
+    assert len(others) == 4

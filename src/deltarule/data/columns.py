@@ -127,7 +127,7 @@ class Category:
         kinds = ("nothing", "text", "boolean") + (("number",) if self.family == "text" else ())
         if family(column) not in kinds:
             raise _unlike(self.name, self.family, column)
-        values = _labels(column, self.family)
+        values = texts(column, self.family)
         codes_by_level: dict[str | None, int] = {level: code for code, level in enumerate(self.levels, start=1)}
         if self.missing:
             codes_by_level[None] = len(self.levels) + 1
@@ -159,18 +159,34 @@ def fit_column(column: "pl.Series", embed: int | None) -> tuple[Number | Categor
     of more than 10 levels that never repeat is an identifier, and of more than 32 levels with two rows or fewer
     a level is free text: both are left out.
     """
-    name = column.name
-    kind = family(column)
-    if kind in ("number", "time"):
-        return _fit_number(column, kind)
+    name, kind = column.name, family(column)
     if kind == "other":
-        return None, [f"Column {name!r} is left out: values of the type {column.dtype} cannot be learned from."]
-    values = _labels(column, kind)
-    given = len(values) - values.count(None)
+        return left_out_kind(name, str(column.dtype))
+    if kind in ("number", "time"):
+        values = numbers(column)
+        given = values[~np.isnan(values)]
+        if not given.size:
+            return number(name, kind, len(values), 0, 0.0, 0.0, 0.0)
+        median = float(np.median(given))
+        filled = np.where(np.isnan(values), median, values)
+        return number(name, kind, len(values), given.size, median, *spread(filled))
+    values = texts(column, kind)
     levels = tuple(sorted({value for value in values if value is not None}))
+    return category(name, kind, levels, len(values), len(values) - values.count(None), embed)
+
+
+def left_out_kind(name: str, kind: str) -> tuple[None, list[str]]:
+    """What becomes of values that are neither numbers nor categories."""
+    return None, [f"Column {name!r} is left out: values of the type {kind} cannot be learned from."]
+
+
+def category(
+    name: str, kind: str, levels: tuple[str, ...], rows: int, given: int, embed: int | None
+) -> tuple[Category | None, list[str]]:
+    """How to code labels of these levels, given in some of the rows; `fit_column` states the rules."""
     if not levels:
         return None, [f"Column {name!r} is left out: it has no value in the training rows."]
-    if len(levels) == 1 and given == len(values):
+    if len(levels) == 1 and given == rows:
         return None, [f"Column {name!r} is left out: it is {levels[0]!r} in every training row."]
     if len(levels) == given > 10:
         return None, [f"Column {name!r} is left out: all {given} values differ, as in an identifier."]
@@ -179,36 +195,32 @@ def fit_column(column: "pl.Series", embed: int | None) -> tuple[Number | Categor
             f"Column {name!r} is left out: {len(levels)} different values in {given} rows, as in free text."
         ]
     embedded = embed is not None and len(levels) > embed
-    missing = given < len(values)
+    missing = given < rows
     notes = []
     if missing:
         became = "code 0" if embedded else "a level of their own"
-        notes.append(
-            f"Column {name!r}: {len(values) - given} of {len(values)} training values are missing; "
-            f"they are {became}."
-        )
+        notes.append(f"Column {name!r}: {rows - given} of {rows} training values are missing; they are {became}.")
     return Category(name, kind, levels, missing and not embedded, embedded), notes
 
 
-def _fit_number(column: "pl.Series", kind: str) -> tuple[Number | None, list[str]]:
-    values = numbers(column)
-    given = values[~np.isnan(values)]
-    if not given.size:
-        return None, [f"Column {column.name!r} is left out: it has no value in the training rows."]
-    median = float(np.median(given))
-    mean, deviation = spread(np.where(np.isnan(values), median, values))
+def number(
+    name: str, kind: str, rows: int, given: int, median: float, mean: float, deviation: float
+) -> tuple[Number | None, list[str]]:
+    """How to code numbers, given in some of the rows; mean and deviation count the median in all others."""
+    if not given:
+        return None, [f"Column {name!r} is left out: it has no value in the training rows."]
     if deviation == 0:
-        return None, [f"Column {column.name!r} is left out: it is {median:g} in every training row."]
-    notes = [f"Column {column.name!r} holds times; they are taken in seconds."] if kind == "time" else []
-    if missing := len(values) - given.size:
+        return None, [f"Column {name!r} is left out: it is {median:g} in every training row."]
+    notes = [f"Column {name!r} holds times; they are taken in seconds."] if kind == "time" else []
+    if missing := rows - given:
         notes.append(
-            f"Column {column.name!r}: {missing} of {len(values)} training values are missing or infinite; "
+            f"Column {name!r}: {missing} of {rows} training values are missing or infinite; "
             f"the median of the others ({median:g}) stands in."
         )
-    return Number(column.name, kind, median, mean, deviation), notes
+    return Number(name, kind, median, mean, deviation), notes
 
 
-def _labels(column: "pl.Series", kind: str) -> list[str | None]:
+def texts(column: "pl.Series", kind: str) -> list[str | None]:
     """Return the values as text, None where missing; as "true" and "false" where they are booleans."""
     import polars as pl
 

@@ -23,6 +23,8 @@ TIMES = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
 )
+WHOLE, NUMBER, COMMAS = "whole number", "number", "number with a decimal comma"
+KINDS = (WHOLE, NUMBER, COMMAS, *TIMES)  # what a column is, if all of its values are: the first that fits
 SAMPLE = 1 << 16  # characters looked at to find the separator
 CHUNK = 1 << 14  # rows turned into columns at a time
 
@@ -39,7 +41,7 @@ def read_delimited(path: Path, notes: list[str]) -> "pl.DataFrame":
 
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            separator = "\t" if path.suffix.lower() == ".tsv" else _separator(file.read(SAMPLE))
+            separator = "\t" if path.suffix.lower() == ".tsv" else separator_of(file.read(SAMPLE))
             file.seek(0)
             reader = csv.reader(file, delimiter=separator, skipinitialspace=separator != " ", strict=True)
             names, records = _records(path, reader, notes)
@@ -62,7 +64,7 @@ def read_delimited(path: Path, notes: list[str]) -> "pl.DataFrame":
     return pl.DataFrame([_typed(column, separator == ";", notes) for column in pl.concat(chunks)])
 
 
-def _separator(sample: str) -> str:
+def separator_of(sample: str) -> str:
     """Return the separator that cuts the most rows, and best the header too, into one number of fields."""
     best, found = (0.0, False, 0), ","
     for separator in ",;\t|":
@@ -105,7 +107,7 @@ def _records(path: Path, reader, notes: list[str]) -> tuple[list[str], Iterator[
                 raise _ragged(path, reader.line_num, len(record), f"the first row has {width}")
             yield record
 
-    return _names(header, width, notes), rows()
+    return names_of(header, width, notes), rows()
 
 
 def _ragged(path: Path, line: int, width: int, expected: str) -> DataError:
@@ -115,7 +117,7 @@ def _ragged(path: Path, line: int, width: int, expected: str) -> DataError:
     )
 
 
-def _names(header: list[str], width: int, notes: list[str]) -> list[str]:
+def names_of(header: list[str], width: int, notes: list[str]) -> list[str]:
     """Return one name for each of `width` columns: unnamed ones by their position, repeated ones numbered."""
     given = [name.strip() for name in header] + [""] * (width - len(header))
     unnamed = [f"column_{position}" for position in range(width) if not given[position]]
@@ -144,29 +146,39 @@ def _names(header: list[str], width: int, notes: list[str]) -> list[str]:
 
 def _typed(column: "pl.Series", decimal_comma: bool, notes: list[str]) -> "pl.Series":
     """Return the text as whole numbers, numbers or dates, whichever first fits all of its values, else as text."""
-    import polars as pl
-
-    stripped = column.str.strip_chars()
-    text = stripped.zip_with(~stripped.str.to_lowercase().is_in(MISSING), pl.Series([None], dtype=pl.String))
+    text = without_missing(column)
     given = text.count()
-    for kind in (pl.Int64, pl.Float64):
-        if (numbers := text.cast(kind, strict=False)).count() == given:
-            return numbers
-    if decimal_comma:
-        commas = text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-        if commas.count() == given:
-            notes.append(f"Column {column.name!r} has decimal commas; they are read as decimal points.")
-            return commas
-    for form in TIMES:
-        if (times := text.str.strip_suffix("Z").str.to_datetime(form, strict=False)).count() == given:
-            return times
-    odd = text.filter(numbers.is_null() & text.is_not_null())
+    for kind in KINDS:
+        if (kind != COMMAS or decimal_comma) and (values := read_as(text, kind)).count() == given:
+            if kind == COMMAS:
+                notes.append(f"Column {column.name!r} has decimal commas; they are read as decimal points.")
+            return values
+    odd = text.filter(read_as(text, NUMBER).is_null() & text.is_not_null())
     if 10 * len(odd) <= given:
         notes.append(
             f"Column {column.name!r} is read as text: {len(odd)} of its {given} values are not numbers "
             f"({listed(odd.unique().sort())}). Leave those fields empty if they mean that a value is missing."
         )
     return text
+
+
+def without_missing(column: "pl.Series") -> "pl.Series":
+    """Return the text without the spaces around it, null where it is a word for what is missing."""
+    import polars as pl
+
+    stripped = column.str.strip_chars()
+    return stripped.zip_with(~stripped.str.to_lowercase().is_in(MISSING), pl.Series([None], dtype=pl.String))
+
+
+def read_as(text: "pl.Series", kind: str) -> "pl.Series":
+    """Return the text as values of one of KINDS, null where it is none."""
+    import polars as pl
+
+    if kind == COMMAS:
+        text, kind = text.str.replace(",", ".", literal=True), NUMBER
+    if kind in (WHOLE, NUMBER):
+        return text.cast(pl.Int64 if kind == WHOLE else pl.Float64, strict=False)
+    return text.str.strip_suffix("Z").str.to_datetime(kind, strict=False)
 
 
 def listed(values: Iterable[object], limit: int = 5) -> str:

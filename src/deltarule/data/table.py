@@ -104,17 +104,25 @@ class Preprocessing:
             position = frame.columns.index(name)
             notes.append(f"Target {name!r} is the column of that name, at position {position}, counted from 0.")
         training &= present(frame[name])
-        columns, ignored = [], []
+        fitted = {}
         for feature in frame.columns:
             if feature == name:
                 continue
             column, told = fit_column(frame[feature].filter(training), embed)
-            notes += told
-            if column is None:
-                ignored.append(feature)
-            else:
-                columns.append(column)
-                notes += _counts_rows(frame[feature])
+            fitted[feature] = column, told if column is None else [*told, *_counts_rows(frame[feature])]
+        return cls.of(goal, fitted, notes)
+
+    @classmethod
+    def of(
+        cls, goal: Target, fitted: Mapping[str, tuple[Number | Category | None, list[str]]], notes: list[str]
+    ) -> "Preprocessing":
+        """The preprocessing for a target, and columns that are None where they are left out, with their notes.
+
+        Raises `DataError` where no column is left.
+        """
+        name, notes = goal.name, [*notes, *(note for _, told in fitted.values() for note in told)]
+        columns = [column for column, _ in fitted.values() if column is not None]
+        ignored = [feature for feature, (column, _) in fitted.items() if column is None]
         if not columns:
             raise DataError(
                 f"Target {name!r}: expected at least one other column to learn from, but none is left. "

@@ -1,9 +1,9 @@
 """The column to predict: class labels as codes, or a number standardised, z = (value - mean) / deviation."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,27 @@ def present(column: "pl.Series") -> np.ndarray:
     return known & ~np.isnan(numbers(column)) if family(column) == "number" else known
 
 
+class TargetFacts(NamedTuple):
+    """What a column to predict holds.
+
+    Attributes:
+        kind, type: of its values (`columns.family`), and the type as it is called.
+        rows, known: how many rows there are, and in how many of them the target is known.
+        labels, learned: the different values in all rows, and in those to learn from.
+        mean, deviation: of numbers, in the rows to learn from.
+    """
+
+    name: str
+    kind: str
+    type: str
+    rows: int
+    known: int
+    labels: Set[Label]
+    learned: Set[Label]
+    mean: float
+    deviation: float
+
+
 @dataclass(frozen=True)
 class Target:
     """What is predicted: the original labels in the order of their codes, or the scale of a number."""
@@ -69,27 +90,46 @@ class Target:
 
         Raises `DataError` for a task that the column cannot have, for a single class and for a constant.
         """
+        name, kind, known = column.name, family(column), present(column)
+        learned = known & training
+        mean, deviation = spread(numbers(column)[learned]) if kind == "number" and learned.any() else (0.0, 0.0)
+        facts = TargetFacts(
+            name,
+            kind,
+            str(column.dtype),
+            len(column),
+            int(known.sum()),
+            set(labels_of(column, known)) if kind not in ("time", "other") else set(),
+            set(labels_of(column, learned)) if kind not in ("time", "other") else set(),
+            mean,
+            deviation,
+        )
+        return cls.of(facts, task)
+
+    @classmethod
+    def of(cls, facts: "TargetFacts", task: Task | None = None) -> tuple["Target", list[str]]:
+        """The target that a column of these facts is, and notes; `fit` states the rules, and what is raised."""
         if task not in (None, "classification", "regression"):
             raise SettingError(f"task: expected 'classification' or 'regression', but got {task!r}. Use one.")
-        name, kind, known = column.name, family(column), present(column)
-        if not (known & training).any():
+        name, kind, rows, known = facts.name, facts.kind, facts.rows, facts.known
+        if kind in ("time", "other"):
+            raise DataError(
+                f"Target {name!r}: expected numbers, text or booleans, but got the type {facts.type}. "
+                "Turn it into a number, such as a count of days."
+            )
+        if not facts.learned:
             raise DataError(
                 f"Target {name!r}: expected values to learn from, but every training row lacks one. "
                 "Check that it is the right column."
-            )
-        if kind in ("time", "other"):
-            raise DataError(
-                f"Target {name!r}: expected numbers, text or booleans, but got the type {column.dtype}. "
-                "Turn it into a number, such as a count of days."
             )
         if task == "regression" and kind != "number":
             raise DataError(
                 f"Target {name!r}: expected numbers for a regression, but it holds {kind}. "
                 "Use task='classification', or another target."
             )
-        labels = sorted(set(_labels(column, known)))
+        labels = sorted(facts.labels)  # type: ignore[type-var]  # of one kind
         whole = kind != "number" or all(float(label).is_integer() for label in labels)
-        few = len(labels) <= 2 or (len(labels) <= FEW and 10 * len(labels) <= known.sum())
+        few = len(labels) <= 2 or (len(labels) <= FEW and 10 * len(labels) <= known)
         found: Task = "classification" if kind != "number" or (whole and few) else "regression"
         notes = []
         if task is None:
@@ -98,30 +138,27 @@ class Target:
                 f"Target {name!r} holds {len(labels)} different values of the kind {kind}: the task is "
                 f"{found}.{other}"
             )
-        if not known.all():
-            notes.append(
-                f"Target {name!r} is missing in {(~known).sum()} of {len(known)} rows; they are left out."
-            )
+        if known < rows:
+            notes.append(f"Target {name!r} is missing in {rows - known} of {rows} rows; they are left out.")
         if (task or found) == "regression":
-            mean, deviation = spread(numbers(column)[known & training])
-            if deviation == 0:
+            if facts.deviation == 0:
                 raise DataError(
-                    f"Target {name!r}: expected numbers that vary, but it is {mean:g} in every training row. "
-                    "Check that it is the right column, or bring more rows."
+                    f"Target {name!r}: expected numbers that vary, but it is {facts.mean:g} in every training "
+                    "row. Check that it is the right column, or bring more rows."
                 )
-            return cls(name, "regression", mean=mean, deviation=deviation), notes
-        if len(labels) > FEW and not (whole and 2 * len(labels) <= known.sum()):
+            return cls(name, "regression", mean=facts.mean, deviation=facts.deviation), notes
+        if len(labels) > FEW and not (whole and 2 * len(labels) <= known):
             raise DataError(
                 f"Target {name!r}: expected classes that repeat, but it holds {len(labels)} different values in "
-                f"{known.sum()} rows. Use {'regression, or ' * (kind == 'number')}another target."
+                f"{known} rows. Use {'regression, or ' * (kind == 'number')}another target."
             )
-        learned = set(_labels(column, known & training))
-        if len(learned) < 2:
+        if len(facts.learned) < 2:
+            only = next(iter(facts.learned))
             raise DataError(
-                f"Target {name!r}: expected at least two classes, but every training row is {learned.pop()!r}. "
+                f"Target {name!r}: expected at least two classes, but every training row is {only!r}. "
                 "Check that it is the right column, or bring rows of another class."
             )
-        if unlearned := [label for label in labels if label not in learned]:
+        if unlearned := [label for label in labels if label not in facts.learned]:
             notes.append(f"Target {name!r}: no training row is of the class {listed(unlearned)}.")
         return cls(name, "classification", tuple(labels)), notes
 
@@ -132,7 +169,7 @@ class Target:
         """
         code_by_label = {label: code for code, label in enumerate(self.classes)}
         known = present(column)
-        labels = _labels(column, known, as_text=isinstance(self.classes[0], str))
+        labels = labels_of(column, known, as_text=isinstance(self.classes[0], str))
         if unknown := sorted({repr(label) for label in labels if label not in code_by_label}):
             raise DataError(
                 f"Target {self.name!r}: expected the classes of training ({listed(self.classes, 10)}), but got "
@@ -186,7 +223,7 @@ def strata(frame: "pl.DataFrame", target: str | int, task: Task | None = None) -
     return fitted.codes(column) if fitted.task == "classification" else None
 
 
-def _labels(column: "pl.Series", rows: np.ndarray, as_text: bool = False) -> list[Label]:
+def labels_of(column: "pl.Series", rows: np.ndarray, as_text: bool = False) -> list[Label]:
     """Return the values at `rows` (n,) as Python labels."""
     import polars as pl
 

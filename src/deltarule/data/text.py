@@ -1,6 +1,7 @@
 """A text as codes: code k is the k-th character (or byte) of the training part, 0 is one never seen there."""
 
 import codecs
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -136,6 +137,13 @@ class TextStream:
             chunk = np.stack([self.symbols[start + first : start + last + 1] for start in starts])  # (n, C + 1)
             codes = self.vocabulary.codes(chunk)
             yield codes[:, :-1], codes[:, 1:]
+
+    def fingerprint(self) -> str:
+        """A checksum of all that an epoch reads."""
+        sha = hashlib.sha256(repr((self.vocabulary.to_json(), self.streams, self.length)).encode())
+        for start in range(0, len(self.symbols), BLOCK):
+            sha.update(np.ascontiguousarray(self.symbols[start : start + BLOCK]).data)
+        return sha.hexdigest()
 
     def unknown(self) -> int:
         """How many of the symbols are not in the vocabulary."""

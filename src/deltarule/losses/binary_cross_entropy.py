@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from deltarule.errors import DataError
 from deltarule.layers.layer import Equations
@@ -48,6 +49,10 @@ class BinaryCrossEntropy(Loss):
 
     def predict(self, y):
         return jax.lax.logistic(y)
+
+    def outputs(self, prediction):
+        p = np.clip(prediction, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
+        return np.log(p) - np.log1p(-p)
 
     def metric(self, y, target, weight):
         """The share of outputs on the target's side of one half, by weight."""

@@ -43,6 +43,10 @@ class Loss:
         """What a user wants to see of the output y."""
         return y
 
+    def outputs(self, prediction: np.ndarray) -> np.ndarray:
+        """Outputs y that this is the prediction of."""
+        return prediction
+
     def metric(self, y: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
         """How good the outputs are, as `metric_name` says: R², 1 at best, 0 for predicting the mean."""
         return r_squared(y, target, weight)
@@ -65,11 +69,15 @@ def mean_of(losses: jax.Array, weight: jax.Array) -> jax.Array:
 
 def r_squared(y: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
     """1 − Σ w (y − target)² / Σ w (target − mean)², the mean over outputs; 0 for a target that does not vary."""
-    w, axes = beside(weight / weight.sum(), y), range(weight.ndim)
-    mean = (w * target).sum(axes)
-    missed = (w * (y - target) ** 2).sum(axes)
-    spread = (w * (target - mean) ** 2).sum(axes)
+    missed, _, spread = misses(y, target, weight / weight.sum())
     return jnp.where(spread > 0, 1 - missed / jnp.where(spread > 0, spread, 1), 0.0).mean()
+
+
+def misses(y: jax.Array, target: jax.Array, share: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(Σ p (y − target)², mean = Σ p target, Σ p (target − mean)²) of each output, for shares p that sum to 1."""
+    p, axes = beside(share, y), range(share.ndim)
+    mean = (p * target).sum(axes)
+    return (p * (y - target) ** 2).sum(axes), mean, (p * (target - mean) ** 2).sum(axes)
 
 
 def numbers_like(target: Any, y: Shape, loss: str) -> np.ndarray:

@@ -117,6 +117,9 @@ class SoftmaxCrossEntropy(Loss):
     def predict(self, y):
         return jax.nn.softmax(y, axis=-1)
 
+    def outputs(self, prediction):
+        return np.log(np.maximum(prediction, np.finfo(np.float32).tiny))
+
     def metric(self, y, target, weight):
         """The share of examples whose likeliest class is the target's, by weight."""
         actual = target if target.ndim < y.ndim else target.argmax(-1)

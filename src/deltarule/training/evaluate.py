@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deltarule.kernels.shares import spread, whole
 from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Context, Layer, Memory, Params, size
 from deltarule.losses.loss import Loss
@@ -32,22 +33,24 @@ def outputs(net: Layer, params: Params, memory: Memory, x: jax.Array, mask: jax.
     return wide(net.advance(params, x, Context(memory=memory, mask=mask))[0])
 
 
+def all_outputs(net: Layer, params: Params, memory: Memory, x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """What the network gives for all examples, some at a time."""
+
+    def part(carry, given):
+        return carry, whole(outputs(net, params, memory, *spread(given)))
+
+    _, ys, last = scan_parts(part, (), (x, mask), min(rows_at_a_time(x.shape), len(x)))
+    y = ys.reshape(-1, *ys.shape[2:])
+    return y if last is None else jnp.concatenate([y, last])
+
+
 @functools.cache
 def evaluation_program(net: Layer, loss: Loss, precision: str) -> Callable:
     """The compiled `(params, memory, data) -> (loss, metric)`, the mean over the examples' weights."""
 
     @jax.jit
     def evaluate(params: Params, memory: Memory, data: Batch) -> tuple[jax.Array, jax.Array]:
-        half = lowered(params, precision)
-
-        def part(carry, given):
-            return carry, outputs(net, half, memory, *given)
-
-        rows = min(rows_at_a_time(data.x.shape), len(data.x))
-        _, ys, last = scan_parts(part, (), (data.x, data.mask), rows)
-        y = ys.reshape(-1, *ys.shape[2:])
-        if last is not None:
-            y = jnp.concatenate([y, last])
+        y = all_outputs(net, lowered(params, precision), memory, data.x, data.mask)
         share, _ = loss.shares(data.target, data.weight)
         value, _ = loss(y, data.target, share)
         return value, loss.metric(y, data.target, data.weight)

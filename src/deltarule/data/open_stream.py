@@ -1,0 +1,77 @@
+"""A stream from what a person names: tables in a folder, a pattern, a list or a file, or two NumPy files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from deltarule.data.array_files import ArrayFiles
+from deltarule.data.delimited_files import DelimitedFiles
+from deltarule.data.file_set import Data, table_files
+from deltarule.data.memory import as_bytes
+from deltarule.data.number_columns import NumberColumns
+from deltarule.data.parquet_files import ParquetFiles
+from deltarule.data.stream import Blocks, Stream
+from deltarule.errors import SettingError
+
+
+def stream(
+    data: Data,
+    target: str | int | None = None,
+    memory: int | str = "512 MB",
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> Stream:
+    """Examples from a set that may be larger than memory, for `model.fit(stream)`.
+
+    Args:
+        data: A folder of .parquet, .csv or .tsv files, a pattern such as "data/*.parquet", a list of files, or
+            one; or a folder that holds x.npy (N, ...) and y.npy (N, ...), or these two as a list.
+        target: The column of a table to predict, by its name or its position, -1 for the last, which is meant
+            where nothing is said. All other columns are x, as they are: `deltarule train` standardises.
+        memory: What reading may take beside the process itself: bytes, or a text such as "512 MB".
+        seed: The order of the examples follows from it.
+        shard: (i, N) for process i of N.
+
+    Raises:
+        FileError: no file matches; or one is missing, empty, cut short or damaged.
+        DataError: files of different columns or types, no such target, a column that holds no numbers.
+        SettingError: a setting that cannot be.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> np.save(folder / "x.npy", np.zeros((2048, 4))), np.save(folder / "y.npy", np.zeros(2048))
+    (None, None)
+    >>> found = stream(folder, memory="1 MB")
+    >>> found.shape, found.chunk_rows(batch_size=64), found.shuffle_quality().blocks
+    ((2048, 4), 2048, 32.0)
+    """
+    bound = as_bytes(memory)
+    index, count = shard
+    if not 0 <= index < count:
+        raise SettingError(f"stream: shard must be (i, N) with 0 ≤ i < N, got {shard!r}")
+    if seed < 0:
+        raise SettingError(f"stream: seed must be a whole number of at least 0, got {seed!r}")
+    arrays = array_paths(data)
+    if arrays is not None and target is not None:
+        raise SettingError("stream: target is for tables; of x.npy and y.npy, y is what is predicted")
+    if arrays is not None:
+        source: Blocks = ArrayFiles(*arrays, most=bound // 16)
+    else:
+        source = NumberColumns.of(open_table(table_files(data), bound), -1 if target is None else target)
+    return Stream(source, np.arange(len(source.rows)), bound, seed, shard)
+
+
+def array_paths(data: Data) -> tuple[Path, Path] | None:
+    """x.npy and y.npy, where the data are those."""
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        folder = Path(data)
+        return (folder / "x.npy", folder / "y.npy") if (folder / "x.npy").exists() else None
+    paths = [Path(each) for each in data]
+    return (paths[0], paths[1]) if len(paths) == 2 and paths[0].suffix == paths[1].suffix == ".npy" else None
+
+
+def open_table(paths: Sequence[Path], memory: int) -> ParquetFiles | DelimitedFiles:
+    """The table in files of one kind, in blocks of at most a sixteenth of the memory."""
+    kind = ParquetFiles if paths[0].suffix.lower() == ".parquet" else DelimitedFiles
+    return kind(paths, memory // 16)
