@@ -34,3 +34,7 @@ class SettingError(DeltaruleError):
 
 class DivergedError(DeltaruleError):
     """The loss became NaN or infinite; the model keeps its last good parameters."""
+
+
+class ProcessError(DeltaruleError):
+    """A process of a run did not come, or was lost."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.kernels import native
+from deltarule.kernels.shares import EXAMPLES, WHOLE, apart
 from deltarule.kernels.unrolled import convolve_dK_unrolled, convolve_dx_unrolled, convolve_unrolled
 from deltarule.kernels.window import Window
 
@@ -23,21 +24,24 @@ def convolve(x: jax.Array, K: jax.Array, window: Window, groups: int = 1) -> jax
     """y (n, e.., o) from x (n, d.., i) and K (k.., i/g, o)."""
     settings = {"window": window, "groups": groups}
     forms = partial(_convolve, **settings), partial(convolve_unrolled, **settings)
-    return native.choose("deltarule_convolution_y", *forms, x, K, **numbers(**settings))
+    computed = partial(native.choose, "deltarule_convolution_y", *forms, **numbers(**settings))
+    return apart(computed, (x, K), (EXAMPLES, WHOLE), EXAMPLES)
 
 
 def convolve_dx(dy: jax.Array, K: jax.Array, window: Window, space: tuple[int, ...], groups: int = 1) -> jax.Array:
     """dx (n, d.., i) from dy (n, e.., o) and K (k.., i/g, o); `space` is d.."""
     settings = {"window": window, "groups": groups}
     forms = partial(_convolve_dx, space=space, **settings), partial(convolve_dx_unrolled, space=space, **settings)
-    return native.choose("deltarule_convolution_dx", *forms, dy, K, **numbers(**settings))
+    computed = partial(native.choose, "deltarule_convolution_dx", *forms, **numbers(**settings))
+    return apart(computed, (dy, K), (EXAMPLES, WHOLE), EXAMPLES)
 
 
 def convolve_dK(x: jax.Array, dy: jax.Array, window: Window, groups: int = 1) -> jax.Array:
     """dK (k.., i/g, o) from x (n, d.., i) and dy (n, e.., o)."""
     settings = {"window": window, "groups": groups}
     forms = partial(_convolve_dK, **settings), partial(convolve_dK_unrolled, **settings)
-    return native.choose("deltarule_convolution_dK", *forms, x, dy, **numbers(**settings))
+    computed = partial(native.choose, "deltarule_convolution_dK", *forms, **numbers(**settings))
+    return apart(computed, (x, dy), (EXAMPLES, EXAMPLES), WHOLE)
 
 
 def numbers(window: Window, groups: int) -> dict:

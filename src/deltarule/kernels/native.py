@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from deltarule.errors import SettingError
+from deltarule.kernels.shares import devices
 
 VERSION = "0.2.0"  # of the companion, whose kernels are called here
 
@@ -51,10 +52,13 @@ def described() -> str:
 
 
 def takes(target: str, *arrays: jax.Array) -> bool:
-    """Whether a native kernel takes these: all float32, or a convolution bfloat16 where the processor has it."""
+    """Whether a native kernel takes these: all float32, or a convolution bfloat16 where the processor has it.
+
+    What XLA splits among devices it does not take, since XLA would give each of them everything.
+    """
     module, _ = companion()
     kinds = {array.dtype for array in arrays}
-    if module is None or len(kinds) > 1:
+    if module is None or len(kinds) > 1 or devices() > 1:
         return False
     half = target.startswith("deltarule_convolution") and module.BFLOAT16
     return kinds == {np.dtype("float32")} or (kinds == {jax.numpy.dtype("bfloat16")} and half)

@@ -1,14 +1,20 @@
 """The product of two matrices, C = A B, with either transposed: what a dense layer is made of."""
 
+from functools import partial
+
 import jax
 
 from deltarule.kernels import native
+from deltarule.kernels.shares import EXAMPLES, WHOLE, apart
 
 ENOUGH = 1 << 22  # FLOPs: below some 4 million, XLA's call is as fast as waking a second thread for oneDNN's
 
 
 def product(a: jax.Array, b: jax.Array, a_transposed: bool = False, b_transposed: bool = False) -> jax.Array:
-    """C (r, c) from A (r, k) and B (k, c); where it says transposed, from A (k, r) or B (c, k)."""
+    """C (r, c) from A (r, k) and B (k, c); where it says transposed, from A (k, r) or B (c, k).
+
+    The rows of A as it is given are examples, and so are those of B where A is transposed.
+    """
 
     def xla(a, b):
         return (a.T if a_transposed else a) @ (b.T if b_transposed else b)  # (r, c)
@@ -18,4 +24,6 @@ def product(a: jax.Array, b: jax.Array, a_transposed: bool = False, b_transposed
     if 2 * rows * inner * columns < ENOUGH:
         return xla(a, b)
     transposed = {"a_transposed": a_transposed, "b_transposed": b_transposed}
-    return native.choose("deltarule_product", xla, xla, a, b, **transposed)
+    computed = partial(native.choose, "deltarule_product", xla, xla, **transposed)
+    ins, outs = ((EXAMPLES, EXAMPLES), WHOLE) if a_transposed else ((EXAMPLES, WHOLE), EXAMPLES)
+    return apart(computed, (a, b), ins, outs)
