@@ -226,3 +226,26 @@ def test_a_wrong_part_is_named(make, message):
 
 def test_repr_names_the_parts():
     assert repr(regression()).startswith("Model(Dense(features=1")
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last state", "every step"])
+def test_what_stands_behind_a_sequence_does_not_matter_in_training(last):
+    rng = np.random.default_rng(0)
+    x, lengths = rng.normal(size=(12, 7, 3)).astype(np.float32), rng.integers(2, 8, 12)
+    padding = np.arange(7) >= lengths[:, None]  # (n, t)
+    other = np.where(padding[..., None], np.float32(9), x)
+    y = rng.normal(size=(12, 1)) if last else rng.normal(size=(12, 7, 1))
+    predicted, losses = [], []
+    for given in (x, other):
+        net = dr.Chain(dr.Recurrent(dr.GRU(4), last=last), dr.Dense(1))
+        model = dr.Model(net, dr.SquaredError(), dr.SGD(0.1))
+        losses.append(model.fit(given, y, epochs=3, batch_size=5, lengths=lengths)["loss"])
+        predicted.append(model.predict(x, lengths))
+    np.testing.assert_array_equal(*predicted)
+    np.testing.assert_array_equal(*losses)
+    whole = dr.Model(net, dr.SquaredError(), dr.SGD(0.1))
+    loss = whole.fit(x, y, epochs=1, batch_size=12, lengths=lengths)["loss"][0]
+    fresh = whole.step().init(x.shape, 0)
+    evaluated = dr.Model(net, dr.SquaredError())
+    evaluated.state, evaluated.input_shape = fresh, x.shape[1:]
+    assert loss == pytest.approx(evaluated.evaluate(x, y, lengths=lengths)["loss"], rel=1e-5)

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from deltarule import __version__
 from deltarule.cache import use_compilation_cache
-from deltarule.data.arrays import as_features, as_weights, check_same_length, split
 from deltarule.data.lengths import mask_of
+from deltarule.data.stream import Stream
 from deltarule.description import to_json
-from deltarule.errors import SettingError, ShapeError
+from deltarule.errors import SettingError
+from deltarule.examples import batch_of, check_alike, divided, features_of
 from deltarule.layers.layer import Layer, Shape
 from deltarule.losses.l2 import L2
 from deltarule.losses.loss import Loss
@@ -21,17 +22,21 @@ from deltarule.model_file import array_name, write_model
 from deltarule.optimizers.optimizer import Optimizer
 from deltarule.optimizers.rmsprop import RMSProp
 from deltarule.training import evaluate
+from deltarule.training.devices import Placement, check_batch, mesh_of, own, placed
+from deltarule.training.history import History
 from deltarule.training.precision import check_precision, start_scale
-from deltarule.training.run import History, run, run_settings
+from deltarule.training.processes import is_first
+from deltarule.training.run import run, run_settings
 from deltarule.training.step import Batch, State, Step
-from deltarule.training.windows import Source, as_source, check_window, is_recurrent, shape_of
+from deltarule.training.stream_evaluation import stream_evaluation
+from deltarule.training.windows import Source, as_source, check_window, shape_of
 
 if TYPE_CHECKING:
     from deltarule.inspect.explain import Explanation
     from deltarule.inspect.plan import Plan
     from deltarule.inspect.trace import Trace
 
-Validation = float | tuple[ArrayLike, ...] | None
+Validation = float | tuple[ArrayLike, ...] | Stream | None
 
 
 class Model:
@@ -88,7 +93,7 @@ class Model:
 
     def fit(
         self,
-        x: ArrayLike | Source,
+        x: ArrayLike | Source | Stream,
         y: ArrayLike | None = None,
         *,
         epochs: int = 20,
@@ -102,22 +107,24 @@ class Model:
         """Trains on x (n, ...) and y, from where the parameters are; returns the history of the run.
 
         Args:
-            x: the examples; or, without y, a source of sequences that comes in chunks (`training.windows.Source`).
+            x: the examples; or, without y, a stream of examples larger than memory (`deltarule.stream`), or a
+                source of sequences that comes in chunks (`training.windows.Source`).
             epochs: passes over the data.
             batch_size: examples a step, 64 by default or all if fewer; an epoch's last batch may be smaller.
             validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y), or
-                (x, y, weight), or (x, y, weight, lengths).
+                (x, y, weight), or (x, y, weight, lengths); or a stream.
             sample_weight: (n,), how much each example counts.
             lengths: (n,), the time steps of each sequence x (n, t, ...), which is padded behind them.
             micro_batches: in how many parts a batch passes through the network; saves memory. Batch
                 normalisation takes each part's own statistics.
-            settings: order, patience, restore_best, callbacks, progress, window, watch, as
-                `training.run.Settings` states.
+            settings: order, patience, restore_best, callbacks, progress, window, devices, watch, checkpoint,
+                resume, as `training.run.Settings` states.
 
         Raises:
             ShapeError, DataError: x, y or the weights do not fit, or hold NaN or infinity.
             SettingError: a setting that cannot be.
             DivergedError: the loss was lost; the model keeps its last good parameters.
+            FileError: `checkpoint` cannot be used, or `resume` would go on with another run.
         """
         given: Any = x
         if y is None:
@@ -125,14 +132,18 @@ class Model:
         else:
             data = self.batch(given, y, sample_weight, lengths)
         held_out = None
-        if isinstance(validation, (tuple, list)):
+        if isinstance(validation, Stream):
+            held_out = validation
+        elif isinstance(validation, (tuple, list)):
             held_out = self.batch(*validation, like=shape_of(data)[1:])
         elif validation is not None:
-            data, held_out = self.divided(data, validation)
+            stream = isinstance(data, Stream)
+            data, held_out = data.divided(validation) if stream else divided(data, validation, self.seed)
         shape = shape_of(data)
         n = shape[0]
-        size = batch_size if batch_size is not None else min(64, n) if isinstance(data, Batch) else n
+        size = batch_size if batch_size is not None else min(64, n) if isinstance(data, (Batch, Stream)) else n
         chosen = run_settings(epochs=epochs, batch_size=size, **settings)
+        mesh = mesh_of(chosen.devices)
         if chosen.batch_size > n:
             raise SettingError(
                 f"fit: batch_size {chosen.batch_size} is larger than the {n} training examples; "
@@ -140,29 +151,24 @@ class Model:
             )
         if not (isinstance(micro_batches, Integral) and 1 <= int(micro_batches) <= chosen.batch_size):
             raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches!r}")
+        for each in (data, held_out):
+            check_alike(each, self.input_shape or shape[1:])
+        check_batch(mesh, chosen.batch_size)
         check_window(chosen.window, self.net, data, chosen.batch_size, int(micro_batches))
         step = self.step(int(micro_batches))
         state = self.state if self.state is not None else step.init(shape, self.seed)
         state = state._replace(numbers=step.hyperparameters(), scale=start_scale(self.precision, state.scale))
         use_compilation_cache()
-        state, held_out = jax.device_put((state, held_out))
-        data = jax.device_put(data) if isinstance(data, Batch) else data
-        history = History()
+        state = placed(state, mesh)
+        data = placed(data, mesh) if isinstance(data, Batch) else data
+        held_out = placed(held_out, mesh) if isinstance(held_out, Batch) else held_out
+        history = History(placement=Placement.of(mesh, state, data, chosen.batch_size))
         try:
             history.state, _ = run(step, state, data, held_out, chosen, history)
         finally:  # whatever ends the run, finished epochs are kept
             if history.state is not None:
-                self.state, self.history, self.input_shape = history.state, history, shape[1:]
+                self.state, self.history, self.input_shape = own(history.state), history, shape[1:]
         return history
-
-    def divided(self, data: Batch | Source, share: float) -> tuple[Batch, Batch]:
-        """(training examples, held-out examples), drawn by the seed, classes in proportion."""
-        if not isinstance(data, Batch):
-            raise SettingError("fit: a source has no share to hold out; give validation=(x, y)")
-        classes = data.target if data.target.ndim == 1 and np.issubdtype(data.target.dtype, np.integer) else None
-        kept, held = split(len(data.x), share, self.seed, classes)
-        training, held_out = (jax.tree.map(lambda a, r=rows: a[r], data) for rows in (kept, held))
-        return training, held_out
 
     def predict(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """Predictions for x (n, ...): values of a regression, probabilities of a classifier.
@@ -174,20 +180,27 @@ class Model:
                 sequence in x can have.
             SettingError: the model has not been trained.
         """
-        state, features = self.trained(), self.features(x)
+        state, features = self.trained(), features_of(x, self.net, self.input_shape)
         mask = None if lengths is None else mask_of(lengths, features)
         return evaluate.predict(self.net, self.loss, state.params, state.memory, features, self.precision, mask)
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArrayLike | Stream,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
     ) -> dict[str, float]:
-        """The loss and the loss's metric (accuracy, or R²) on x and y; raises as `fit` does."""
-        state, data = self.trained(), self.batch(x, y, sample_weight, lengths)
-        program = evaluate.evaluation_program(self.net, self.loss, self.precision)
+        """The loss and the loss's metric (accuracy, or R²) on x and y, or on a stream; raises as `fit` does."""
+        state, given = self.trained(), x
+        if isinstance(given, Stream):
+            data, program = given, stream_evaluation(self.net, self.loss, self.precision)
+            check_alike(data, self.input_shape)
+        elif y is None:
+            raise SettingError("evaluate: expected targets y, or as x a stream (deltarule.stream)")
+        else:
+            data = self.batch(given, y, sample_weight, lengths)
+            program = evaluate.evaluation_program(self.net, self.loss, self.precision)
         loss, metric = jax.device_get(program(state.params, state.memory, data))
         return {"loss": float(loss), self.loss.metric_name: float(metric)}
 
@@ -199,13 +212,20 @@ class Model:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the model as one safetensors file, whole or not at all; raises FileError.
 
+        Where several processes train as one, the first of them writes it.
+
         The file holds what predictions need. The optimizer's running averages are not kept: `fit` on a loaded
         model starts them, and the schedule, anew.
         """
+        if is_first():
+            write_model(path, *self.file())
+
+    def file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(arrays by name, header), what is in the model's file."""
         state = self.trained()
         leaves = jax.tree_util.tree_flatten_with_path({"params": state.params, "memory": state.memory})[0]
         arrays = {array_name(key): np.asarray(leaf) for key, leaf in leaves}
-        header = {
+        return arrays, {
             "net": to_json(self.net),
             "loss": to_json(self.loss),
             "optimizer": to_json(self.optimizer),
@@ -218,7 +238,6 @@ class Model:
             "notes": self.notes,
             "versions": {"deltarule": __version__, "jax": jax.__version__, "numpy": np.__version__},
         }
-        write_model(path, arrays, header)
 
     def plan(
         self, batch_size: int = 64, x: Shape | None = None, micro_batches: int = 1, **settings: Any
@@ -249,20 +268,6 @@ class Model:
 
         return trace_step(self.step(), self.trained(), self.batch(x, y))
 
-    def features(self, x: ArrayLike, like: Shape | None = None) -> np.ndarray:
-        """x as float32, each example of the shape that was trained on, or of the shape `like`.
-
-        How many time steps there are is free in a recurrent network.
-        """
-        features, expected = as_features(x), self.input_shape if like is None else like
-        free = 1 if is_recurrent(self.net) else 0
-        if expected is not None and features.shape[1 + free :] != tuple(expected)[free:]:
-            names = ["n", *("t" for _ in range(free)), *map(str, expected[free:])]
-            raise ShapeError(
-                f"x: expected examples of shape ({', '.join(names)}), as in training, got {features.shape}"
-            )
-        return features
-
     def batch(
         self,
         x: ArrayLike,
@@ -272,17 +277,7 @@ class Model:
         like: Shape | None = None,
     ) -> Batch:
         """x, y, weights and lengths, checked against the network and its loss."""
-        features = self.features(x, like)
-        check_same_length(features, np.asarray(y))
-        outputs, n = self.net.shape(features.shape), len(features)
-        target = self.loss.prepare(y, outputs)
-        weights = np.ones(n, np.float32) if weight is None else as_weights(weight, n)
-        if lengths is None:
-            return Batch(features, target, weights)  # type: ignore[arg-type]
-        mask = mask_of(lengths, features)
-        if len(outputs) > 2 and outputs[:2] == mask.shape:  # a prediction for each time step
-            weights = weights[:, None] * mask  # (n, t)
-        return Batch(features, target, weights, mask)  # type: ignore[arg-type]
+        return batch_of(self.net, self.loss, x, y, weight, lengths, self.input_shape if like is None else like)
 
     def step(self, micro_batches: int = 1) -> Step:
         """The step that `fit` compiles."""

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from deltarule.errors import DivergedError, SettingError
-from deltarule.layers import Chain, Dense, Tanh
+from deltarule.layers import BatchNorm, Chain, Dense, Tanh
 from deltarule.losses import SquaredError
 from deltarule.model import Model
 from deltarule.optimizers import SGD, Adam
+from deltarule.training.checkpoint import Checkpoints
 from deltarule.training.epoch import epoch_program
 from deltarule.training.evaluate import evaluation_program
 from deltarule.training.run import History, Settings, run
@@ -151,6 +152,16 @@ def test_a_run_with_remainder_and_validation_compiles_each_program_once(compiled
     names = compiled()
     assert names.count("epoch") == 1
     assert names.count("evaluate") == 1
+
+
+def test_a_run_in_segments_compiles_one_program_for_all_of_them(compiled, tmp_path):
+    model = Model(Chain(Dense(5), BatchNorm(), Dense(1)), SquaredError(), Adam(0.01))
+    rng = np.random.default_rng(0)
+    checkpoint = Checkpoints(tmp_path, every_steps=2)
+    model.fit(rng.normal(size=(30, 6)), rng.normal(size=30), epochs=3, batch_size=4, checkpoint=checkpoint)
+    names = compiled()
+    assert names.count("segment") == 1
+    assert "epoch" not in names
 
 
 @pytest.mark.parametrize(

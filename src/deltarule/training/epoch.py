@@ -7,9 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from deltarule.kernels.shares import whole
 from deltarule.training.parts import scan_parts
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, Report, State, Step
+
+AT_ONCE = 2**24  # numbers of a data set that is laid in an epoch's order at once, 64 MB
 
 WANTED = {
     "xla_cpu_prefer_vector_width": 512,  # whole AVX-512 registers where a CPU has them
@@ -57,37 +60,67 @@ def in_equal_batches(step: Step, state: State, data: Batch, rows: jax.Array, siz
     An example of weight 0 has a δ of 0 and changes nothing, and one loop body serves all batches, which halves
     the time to compile. The weights of all batches are brought to their mean before the loop.
     """
+    groups, total = equal_groups(step, data, rows, size)
+
+    def one(state, group):
+        return equal_step(step, state, data, group)
+
+    state, (losses, skipped) = jax.lax.scan(one, state, groups)
+    return state, mean_loss(Report(losses, total, skipped))
+
+
+def equal_groups(step: Step, data: Batch, rows: jax.Array, size: int) -> tuple[Any, jax.Array]:
+    """((k groups of examples, their weights brought to the mean), the weight of each group): (k, n), (k,)."""
     n = len(rows)
     steps = -(-n // size)
     rows = jnp.pad(rows, (0, steps * size - n)).reshape(steps, size)  # (k, n)
     counts = jnp.arange(steps * size).reshape(steps, size) < n  # (k, n)
-    weight = jnp.where(counts, data.weight[rows], 0)  # (k, n)
-    share, total = jax.vmap(step.loss.shares)(data.target[rows], weight)  # (k, n), (k,)
+    groups = laid(data, rows)
+    weight = jnp.where(counts.reshape(steps, size, *[1] * (data.weight.ndim - 1)), data.weight[rows], 0)
+    share, total = whole(jax.vmap(step.loss.shares)(data.target[rows], weight))  # (k, n), (k,)
+    return (groups, share), total
 
-    def one(state, group):
-        rows, share = group
-        state, value, skipped = step.move(state, Batch(take(data.x, rows), take(data.target, rows), share))
-        return state, (value, skipped)
 
-    state, (losses, skipped) = jax.lax.scan(one, state, (rows, share))
-    return state, mean_loss(Report(losses, total, skipped))
+def equal_step(step: Step, state: State, data: Batch, group: Any) -> tuple[State, Any]:
+    """(state, (loss, whether it was skipped)) after the step on one of these groups."""
+    group, share = group
+    state, value, skipped = step.move(state, taken(data, group)._replace(weight=share))
+    return state, (value, skipped)
 
 
 def in_exact_batches(step: Step, state: State, data: Batch, rows: jax.Array, size: int) -> tuple[State, jax.Array]:
     """The same, where a layer mixes the examples of a batch: the last batch is as small as it is."""
 
-    def one(state, rows):
-        return step(state, jax.tree.map(lambda a: take(a, rows), data))
+    def one(state, group):
+        return exact_step(step, state, data, group)
 
-    state, reports, last = scan_parts(one, state, rows, size)
+    state, reports, last = scan_parts(one, state, laid(data, rows), size)
     if last is not None:
         reports = jax.tree.map(jnp.append, reports, last)
     return state, mean_loss(reports)
 
 
+def exact_step(step: Step, state: State, data: Batch, group: Any) -> tuple[State, Report]:
+    """(state, report) after the step on these examples."""
+    return step(state, taken(data, group))
+
+
+def laid(data: Batch, rows: jax.Array) -> Any:
+    """Of a small set its examples as `rows` has them, (k, n, ...); of a larger one the rows, which a step takes.
+
+    XLA's CPU backend takes the rows of an epoch at once far faster than those of one batch after the other.
+    """
+    return rows if data.x.size > AT_ONCE else jax.tree.map(lambda a: take(a, rows), data)
+
+
+def taken(data: Batch, group: Any) -> Batch:
+    """The examples of a group."""
+    return group if isinstance(group, Batch) else jax.tree.map(lambda a: take(a, group), data)
+
+
 def take(array: jax.Array, rows: jax.Array) -> jax.Array:
     """The rows of an array, whose numbers are known to be in bounds."""
-    return array.at[rows].get(mode="promise_in_bounds")
+    return array.at[whole(rows)].get(mode="promise_in_bounds")
 
 
 def mean_loss(reports: Report) -> jax.Array:

@@ -11,7 +11,7 @@ LIVE_AFTER = 0.3  # seconds before the live line appears; a shorter run is left 
 class Progress:
     """Shows the rows of a run on standard error; `wanted` None means only where that is a terminal."""
 
-    def __init__(self, epochs: int, examples: int, wanted: bool | None):
+    def __init__(self, epochs: int, examples: int | None, wanted: bool | None):
         self.epochs, self.examples = epochs, examples
         self.terminal = sys.stderr.isatty()
         self.wanted = self.terminal if wanted is None else wanted
@@ -51,7 +51,8 @@ class Progress:
         parts = [f"epoch {row['epoch']}/{self.epochs}", *figures]
         if row["epoch"] > 1:
             seconds = max(row["seconds"] - self.first, 1e-9) / (row["epoch"] - 1)
-            parts.append(f"{self.examples / seconds:,.0f} examples/s")
+            if self.examples:
+                parts.append(f"{self.examples / seconds:,.0f} examples/s")
             parts.append(f"{duration(seconds * (self.epochs - row['epoch']))} left")
         return "  ".join(parts)
 

@@ -1,27 +1,39 @@
 """A run: epochs one after the other, validation, early stopping, callbacks, and what to do when a loss is lost."""
 
+import functools
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import jax
 import numpy as np
 
+from deltarule.data.stream import Stream
 from deltarule.errors import DivergedError, SettingError
-from deltarule.layers.layer import Params
+from deltarule.training.checkpoint import Checkpoints, Keeper, finite
+from deltarule.training.devices import mesh_of, over, own
 from deltarule.training.diagnose import explain_divergence
 from deltarule.training.epoch import epoch_program
 from deltarule.training.evaluate import evaluation_program
+from deltarule.training.history import History, Row
+from deltarule.training.identity import identity
+from deltarule.training.place import Epoch, whole
 from deltarule.training.precision import spent
+from deltarule.training.processes import agreed, is_first
 from deltarule.training.progress import Progress
+from deltarule.training.segments import in_segments
 from deltarule.training.shuffle import ORDERS
+from deltarule.training.standing import Standing
 from deltarule.training.step import Batch, State, Step
+from deltarule.training.stream_evaluation import stream_evaluation
+from deltarule.training.streaming import stream_program
 from deltarule.training.watch import Watch, chosen, names_of
 from deltarule.training.windows import Source, Window, shape_of, source_program, windows_program
 
-Row = dict[str, Any]
 Callback = Callable[[Row], bool | None]
 
 
@@ -42,6 +54,13 @@ class Settings:
         window: for recurrent networks a step after every τ time steps, with the state carried on between them:
             τ, or (k1, k2) for a step every k1 whose δ goes back through k2; as `training.windows` states. None
             goes back through all of time.
+        checkpoint: a folder, or `Checkpoints`, in which the run is written down as it goes on. SIGINT and SIGTERM
+            then end it between two steps, with a checkpoint.
+        resume: whether the run goes on from the newest whole checkpoint, and ends bit for bit as if it had never
+            stopped; where there is none it begins at its start. A run that is finished is given back as it ended.
+        devices: what computes: a number of devices, "all", "cpu", "gpu", "cpu:2", or a list of JAX's; each has its
+            share of every minibatch, as `training.devices` states. None leaves the choice to JAX, and takes all
+            devices of a run of several processes.
         watch: names of what each epoch's row tells in `row["watch"]`, from `training.watch`, such as ["delta",
             "update"]; or "all" that apply to the network.
     """
@@ -54,9 +73,16 @@ class Settings:
     callbacks: Sequence[Callback] = ()
     progress: bool | None = None
     window: Any = None
+    devices: Any = None
     watch: str | Sequence[str] = ()
+    checkpoint: Checkpoints | str | os.PathLike | None = None
+    resume: bool = False
 
     def __post_init__(self):
+        if self.checkpoint is not None and not isinstance(self.checkpoint, Checkpoints):
+            object.__setattr__(self, "checkpoint", Checkpoints(self.checkpoint))
+        if self.resume and self.checkpoint is None:
+            raise SettingError("fit: resume goes on from a checkpoint; say checkpoint, the folder that has it")
         object.__setattr__(self, "watch", names_of(self.watch))
         if self.window is not None:
             object.__setattr__(self, "window", Window.of(self.window))
@@ -79,57 +105,21 @@ def run_settings(**settings: Any) -> Settings:
     return Settings(**settings)
 
 
-@dataclass
-class History:
-    """What happened: one row of figures an epoch, and why the run ended.
-
-    In float16 a row has the scale after the epoch, and the number of steps skipped so far in the run; where
-    something is watched it has the figures of each layer in row["watch"].
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    best_epoch: int = 0
-    ended: str = "all epochs"
-    state: State | None = field(default=None, repr=False, compare=False)  # after the last good epoch
-
-    def __getitem__(self, name: str) -> list[Any]:
-        """One figure over the epochs, such as history["loss"]."""
-        return [row[name] for row in self.rows]
-
-    def watch(self, name: str) -> Any:
-        """What was watched over the epochs: an array for each layer, or, of the network's noise, one array.
-
-        NaN stands for a noise scale that could not be told.
-
-        Raises:
-            SettingError: nothing of this name was watched.
-        """
-        told = [row.get("watch", {}) for row in self.rows]
-        known = list(told[0]) if told else []
-        if name not in known:
-            raise SettingError(
-                f"history: {name!r} was not watched in this run, but {', '.join(known) or 'nothing'}; "
-                f"fit(..., watch=[{name!r}]) does"
-            )
-        first = told[0][name]
-        if not isinstance(first, dict):
-            return np.array([epoch[name] for epoch in told], float)
-        return {layer: np.array([epoch[name][layer] for epoch in told]) for layer in first}
-
-
 def run(
     step: Step,
     state: State,
-    data: Batch | Source,
-    validation: Batch | None,
+    data: Batch | Source | Stream,
+    validation: Batch | Stream | None,
     settings: Settings,
     history: History | None = None,
 ) -> tuple[State, History]:
-    """Trains from `state` on arrays, or on a source of sequences; returns the state to keep, with the history.
+    """Trains from `state` on arrays, a source or a stream; returns the state to keep, with the history.
 
     A `history` that is given is written as the run goes on, so that the finished epochs outlive an interrupt.
 
     Raises:
+        FileError: a folder for checkpoints that cannot be used, or checkpoints of another run.
+        Interrupted: a signal ended a run with checkpoints.
         DivergedError: the loss or a parameter became NaN or infinite, or float16's scale fell below 1. The
             history ends with the last good epoch and its state; the message says which epoch, step and layer,
             and what to try.
@@ -138,19 +128,31 @@ def run(
     watch = Watch.of(step, names, state, shape_of(data)) if names else None
     zeros = None if watch is None else watch.zeros
     epoch, examples = epoch_of((step if watch is None else watch.step).structure(), data, settings)
-    evaluate = evaluation_program(step.net, step.loss, step.precision)
-    history = History() if history is None else history
-    before, best, best_loss = state, state, float("inf")
+    mesh = mesh_of(settings.devices)
+    epoch, evaluate = over(mesh, epoch), over(mesh, evaluation_of(step, validation))
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
-    unattended = settings.patience is None and not settings.callbacks  # nothing but a loss can end the run early
-    ahead = None
-    start = time.perf_counter()
-    with Progress(settings.epochs, examples, settings.progress) as progress:
-        for number in range(1, settings.epochs + 1):
-            moved, loss = ahead or epoch(state._replace(watched=zeros), data)
+    at = Standing(History() if history is None else history, state, state)
+    history = at.history
+    keeper = None
+    if isinstance(settings.checkpoint, Checkpoints):
+        make = functools.partial(identity, step, state, data, validation, settings)
+        keeper = Keeper(settings.checkpoint, at, restore, make)
+    unattended = settings.patience is None and not settings.callbacks and keeper is None  # but for a loss
+    unattended &= not isinstance(data, Stream)  # whose program waits for each chunk
+    wanted = settings.progress if is_first() else False
+    with Progress(settings.epochs, examples, wanted) as progress, keeper or nullcontext():
+        if keeper is not None:
+            keeper.find() if settings.resume else keeper.require_empty()
+            at.place(mesh)
+        before, ahead, start = at.state, None, time.perf_counter() - at.seconds
+        for number in at.epochs(settings.epochs):
+            state, after = at.state, None if keeper is None else keeper.after
+            begun, place = at.inside or (state._replace(watched=zeros), None)
+            moved, loss = ahead or epoch(begun, data, place, after)
             measured = evaluate(moved.params, moved.memory, validation) if validation is not None else ()
             more = unattended and number < settings.epochs
-            ahead = epoch(moved._replace(watched=zeros), data) if more else None  # while the host reads
+            following = moved._replace(watched=zeros)
+            ahead = epoch(following, data, None, None) if more else None  # while the host reads
             sums = None if watch is None else watch.sums(moved)
             loss, scale, sums, *measured = jax.device_get((loss, moved.scale, sums, *measured))
             if not np.isfinite(loss) or spent(scale):
@@ -167,50 +169,65 @@ def run(
             if watch is not None:
                 row["watch"] = watch.row(*sums)
             row["seconds"] = time.perf_counter() - start
-            history.rows.append(row)
-            history.state = state
-
-            watched = row.get("validation_loss", row["loss"])
-            if watched < best_loss or not history.best_epoch:
-                best, best_loss, history.best_epoch = state, watched, number
+            at.close_epoch(state, row)
             progress.show(row)
             answers = [callback(dict(row)) for callback in settings.callbacks]
-            if any(answers):
+            if settings.callbacks and agreed(any(answers)):
                 history.ended = "a callback stopped the run"
                 break
             if settings.patience is not None and number - history.best_epoch >= settings.patience:
                 history.ended = f"no better loss for {settings.patience} epochs"
                 break
-    if not finite(state.params):
-        raise lost(step, before, data, settings, history, len(history.rows))
-    return (best if restore else state), history
+            if keeper is not None:
+                keeper.between(-(-len(data.x) // settings.batch_size) if isinstance(data, Batch) else 0)
+        if not finite(at.state.params):
+            raise lost(step, before, data, settings, history, len(history.rows))
+        if keeper is not None:
+            keeper.end()
+    return (at.best if restore else at.state), history
 
 
-def epoch_of(step: Step, data: Batch | Source, settings: Settings) -> tuple[Callable, int]:
-    """(the program of an epoch on this data, how many examples it has)."""
+def evaluation_of(step: Step, data: Batch | Stream | None) -> Callable:
+    """`(params, memory, data) -> (loss, metric)` for this kind of data."""
+    if isinstance(data, Stream):
+        return stream_evaluation(step.net, step.loss, step.precision)
+    return evaluation_program(step.net, step.loss, step.precision)
+
+
+def epoch_of(step: Step, data: Batch | Source | Stream, settings: Settings) -> tuple[Epoch, int]:
+    """(an epoch on this data, how many examples it has): on arrays one program, or segments for checkpoints."""
+    if isinstance(data, Stream):
+        return stream_program(step, settings.batch_size, settings.order), data.examples
     if not isinstance(data, Batch):
         return source_program(step, settings.window), data.examples
+    if isinstance(settings.checkpoint, Checkpoints):
+        every = settings.checkpoint.every_steps
+        return in_segments(step, settings.batch_size, settings.order, settings.window, every), len(data.x)
     if settings.window is not None:
-        return windows_program(step, settings.batch_size, settings.order, settings.window), len(data.x)
-    return epoch_program(step, settings.batch_size, settings.order), len(data.x)
+        program = windows_program(step, settings.batch_size, settings.order, settings.window)
+    else:
+        program = epoch_program(step, settings.batch_size, settings.order)
+    return whole(program), len(data.x)
 
 
 def lost(
-    step: Step, state: State, data: Batch | Source, settings: Settings, history: History, number: int
+    step: Step, state: State, data: Batch | Source | Stream, settings: Settings, history: History, number: int
 ) -> DivergedError:
     """The error for a run that was lost in epoch `number`, which starts from the good `state`."""
     del history.rows[number - 1 :]
     history.best_epoch = min(history.best_epoch, number - 1)
     history.state = state
+    if isinstance(data, Stream):
+        return DivergedError(
+            f"the loss was lost in epoch {number}. The model keeps its parameters from before this epoch. Try a "
+            "smaller learning rate (divide it by 10), clip_norm=1.0, or inputs scaled to mean 0 and deviation 1"
+        )
     if settings.window is not None or not isinstance(data, Batch):
         return DivergedError(
             f"the loss was lost in epoch {number}. The model keeps its parameters from before this epoch. Try "
             "clip_norm=1.0, because δ can grow with every step back through time, a smaller learning rate (divide "
             "it by 10), a shorter window, or inputs scaled to mean 0 and deviation 1"
         )
-    return DivergedError(explain_divergence(step, state, data, settings.batch_size, settings.order, number))
-
-
-def finite(params: Params) -> bool:
-    """Whether every parameter is a number."""
-    return all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params)))
+    return DivergedError(
+        explain_divergence(step, own(state), own(data), settings.batch_size, settings.order, number)
+    )

@@ -8,6 +8,7 @@ mean: ρ_k is divided by the number of its predictions, so that the learning rat
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -18,10 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.data.arrays import as_features
+from deltarule.data.stream import Stream
 from deltarule.errors import SettingError, ShapeError
-from deltarule.layers.layer import Layer, Memory, Shape, inner_layers, map_layers
+from deltarule.kernels.shares import whole
+from deltarule.layers.layer import Layer, Shape, inner_layers
 from deltarule.layers.recurrent import Recurrent
+from deltarule.training.carried import carrying, closed, opened
 from deltarule.training.epoch import compiler_options, mean_loss
+from deltarule.training.place import After, Epoch, Place
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, Report, State, Step
 
@@ -62,6 +67,8 @@ class Source(Protocol):
     Attributes:
         chunk_shape: (n, C, ...), that of x in a chunk; the last one may have fewer time steps.
         examples: how many predictions an epoch has.
+
+    One with `fingerprint() -> str`, a checksum, keeps a run from going on with other sequences.
     """
 
     chunk_shape: tuple[int, ...]
@@ -72,24 +79,33 @@ class Source(Protocol):
         ...
 
 
-def as_source(x: Any, weight: Any, lengths: Any) -> Source:
-    """x as a source; raises SettingError where it is none, or where settings are given that are for arrays."""
-    if not all(hasattr(x, name) for name in ("chunk_shape", "examples", "epoch")):
+def as_source(x: Any, weight: Any, lengths: Any) -> Source | Stream:
+    """x as a source or stream; raises SettingError where it is none, or where settings are given for arrays."""
+    if not isinstance(x, Stream) and not all(hasattr(x, name) for name in ("chunk_shape", "examples", "epoch")):
         raise SettingError(
-            "fit: expected targets y, or as x a source of sequences with chunk_shape, examples and epoch(number)"
+            "fit: expected targets y; or as x a stream (deltarule.stream), or a source of sequences with "
+            "chunk_shape, examples and epoch(number)"
         )
     if weight is not None or lengths is not None:
-        raise SettingError("fit: sample_weight and lengths go with arrays x and y, not with a source")
+        raise SettingError("fit: sample_weight and lengths go with arrays x and y, not with a source or a stream")
     return x
 
 
-def shape_of(data: Batch | Source) -> Shape:
+def shape_of(data: Batch | Source | Stream) -> Shape:
     """That of x."""
+    if isinstance(data, Stream):
+        return data.shape
     return data.x.shape if isinstance(data, Batch) else tuple(data.chunk_shape)
 
 
-def check_window(window: Window | None, net: Layer, data: Batch | Source, batch_size: int, parts: int) -> None:
+def check_window(
+    window: Window | None, net: Layer, data: Batch | Source | Stream, batch_size: int, parts: int
+) -> None:
     """Raises SettingError or ShapeError where data and network cannot be read in windows."""
+    if isinstance(data, Stream):
+        if window is not None:
+            raise SettingError("fit: window goes with sequences in memory or from a source; leave it out")
+        return
     source, shape = not isinstance(data, Batch), shape_of(data)
     if window is None:
         if source:
@@ -130,66 +146,42 @@ def is_recurrent(net: Layer) -> bool:
     return isinstance(net, Recurrent) or any(is_recurrent(layer) for layer in inner_layers(net))
 
 
-def carrying(net: Layer, stride: int | None = None) -> Layer:
-    """The network with every recurrent layer's state carried on, from `stride` steps into a window or its end."""
-
-    def change(layer: Layer) -> Layer:
-        return replace(layer, carry=True, stride=stride) if isinstance(layer, Recurrent) else layer
-
-    return map_layers(change, net)
-
-
-def opened(memory: Memory, fresh: Memory) -> Memory:
-    """The memory of a network whose states are carried: its own, and a `fresh` state of each recurrent layer."""
-    if is_containers(memory):
-        return tuple(map(opened, memory, fresh))
-    return memory if isinstance(memory, dict) and memory else fresh
-
-
-def closed(memory: Memory, moved: Memory) -> Memory:
-    """The memory of the network whose states are not carried, after a carried one has `moved` on."""
-    if is_containers(memory):
-        return tuple(map(closed, memory, moved))
-    return moved if isinstance(memory, dict) and memory else memory
-
-
-def is_containers(memory: Memory) -> bool:
-    """Whether it is the memory of the layers in a container, and not a state, which is a tuple of arrays."""
-    return isinstance(memory, tuple) and not any(hasattr(part, "shape") for part in memory)
-
-
 @functools.lru_cache(maxsize=64)
 def windows_program(step: Step, batch_size: int, order: str, window: Window) -> Callable:
-    """The compiled `(state, data) -> (state, loss)` of an epoch over whole sequences, `batch_size` side by side.
-
-    The states are zero at the beginning of each group of sequences.
-    """
+    """The compiled `(state, data) -> (state, loss)` of an epoch over sequences, `batch_size` side by side."""
     carried = carried_step(step, window)
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def epoch(state: State, data: Batch) -> tuple[State, jax.Array]:
-        rows = ORDERS[order](state.key, state.epoch, len(data.x))
-        groups = -(-len(rows) // batch_size)
-        padded = jnp.pad(rows, (0, groups * batch_size - len(rows))).reshape(groups, batch_size)  # (k, n)
-        counts = (jnp.arange(padded.size) < len(rows)).reshape(padded.shape)  # (k, n)
-
-        def one(state, group):
-            rows, counts = group
-            start = begin(carried, state, (batch_size, *data.x.shape[1:]))
-            moved, reports = through_windows(carried, start, data, rows, counts, window)
-            return moved._replace(memory=closed(state.memory, moved.memory)), reports
-
-        state, reports = jax.lax.scan(one, state, (padded, counts))
+        groups = window_groups(ORDERS[order](state.key, state.epoch, len(data.x)), batch_size)
+        one = functools.partial(windows_step, carried, window, data)
+        state, reports = jax.lax.scan(one, state, groups)
         return state._replace(epoch=state.epoch + 1), mean_loss(jax.tree.map(jnp.ravel, reports))
 
     return epoch
 
 
-@functools.lru_cache(maxsize=64)
-def source_program(step: Step, window: Window) -> Callable:
-    """`(state, source) -> (state, loss)` of an epoch over a source's chunks; one compiled program takes each.
+def window_groups(rows: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """(rows (k, n), whether each counts) of k groups of `size` sequences; the last one may be filled up."""
+    groups = -(-len(rows) // size)
+    padded = jnp.pad(rows, (0, groups * size - len(rows))).reshape(groups, size)  # (k, n)
+    return padded, (jnp.arange(padded.size) < len(rows)).reshape(padded.shape)
 
-    While the device computes a chunk the next one is read.
+
+def windows_step(carried: Step, window: Window, data: Batch, state: State, group: Any) -> tuple[State, Report]:
+    """(state, reports) after the steps on a group of sequences, at whose beginning the states are zero."""
+    rows, counts = group
+    start = begin(carried, state, (len(rows), *data.x.shape[1:]))
+    moved, reports = through_windows(carried, start, data, rows, counts, window)
+    return moved._replace(memory=closed(state.memory, moved.memory)), reports
+
+
+@functools.lru_cache(maxsize=64)
+def source_program(step: Step, window: Window) -> Epoch:
+    """An epoch over a source's chunks; one compiled program takes each.
+
+    While the device computes a chunk the next one is read. Between two chunks the memory of the state is (that at
+    the beginning of the epoch, that in which the states are carried on).
     """
     carried = carried_step(step, window)
 
@@ -198,24 +190,41 @@ def source_program(step: Step, window: Window) -> Callable:
         rows = jnp.arange(len(batch.x))
         return through_windows(carried, state, batch, rows, jnp.ones(len(rows), bool), window)
 
-    def epoch(state: State, source: Source) -> tuple[State, jax.Array]:
-        moved, parts = begin(carried, state, source.chunk_shape), []
-        for x, y in source.epoch(int(state.epoch)):
-            features = as_features(x)
-            if len(features) != source.chunk_shape[0]:
-                raise ShapeError(
-                    f"fit: expected chunks of {source.chunk_shape[0]} sequences, because their states are carried "
-                    f"on, got {len(features)}"
-                )
-            target = step.loss.prepare(y, step.net.shape(features.shape))
-            weight = np.ones(features.shape[:2], np.float32)
-            moved, reports = chunk(moved, Batch(features, target, weight))  # type: ignore[arg-type]
+    def epoch(state: State, source: Source, place: Place | None, after: After | None) -> tuple[State, jax.Array]:
+        if place is None:
+            before, moved = state.memory, begin(carried, state, source.chunk_shape)
+            done, parts = 0, []
+        else:
+            before, inside = state.memory
+            moved, done, parts = state._replace(memory=inside), place.segments, [place.reports]
+        chunks = itertools.islice(source.epoch(int(state.epoch)), done, None)
+        batch = next_chunk(step, source, chunks)
+        while batch is not None:
+            moved, reports = chunk(moved, batch)
+            batch, done = next_chunk(step, source, chunks), done + 1
             parts.append(reports)
+            if after is not None:
+                parts = [jax.tree.map(lambda *each: np.concatenate(each), *jax.device_get(parts))]
+                after(moved._replace(memory=(before, moved.memory)), Place(done, parts[0]))
         reports = jax.tree.map(lambda *of_chunks: jnp.concatenate(of_chunks), *parts)
-        memory = closed(state.memory, moved.memory)
+        memory = closed(before, moved.memory)
         return moved._replace(memory=memory, epoch=state.epoch + 1), mean_loss(reports)
 
     return epoch
+
+
+def next_chunk(step: Step, source: Source, chunks: Iterator[tuple[np.ndarray, np.ndarray]]) -> Batch | None:
+    """The next chunk as a batch, None after the last one."""
+    for x, y in chunks:
+        features = as_features(x)
+        if len(features) != source.chunk_shape[0]:
+            raise ShapeError(
+                f"fit: expected chunks of {source.chunk_shape[0]} sequences, because their states are carried "
+                f"on, got {len(features)}"
+            )
+        target = step.loss.prepare(y, step.net.shape(features.shape))
+        return Batch(features, target, np.ones(features.shape[:2], np.float32))  # type: ignore[arg-type]
+    return None
 
 
 def carried_step(step: Step, window: Window) -> Step:
@@ -266,5 +275,5 @@ def take_steps(array: jax.Array, rows: jax.Array, times: jax.Array) -> jax.Array
     """Rows of an array (N, T, ...) at some time steps, (n, τ, ...), zeros outside; of weights (N,), (n, 1)."""
     if array.ndim == 1:
         return array[rows][:, None]
-    where = array.at[rows[:, None], times]
+    where = array.at[whole(rows)[:, None], times]
     return where.get(mode="fill", fill_value=0, wrap_negative_indices=False)
