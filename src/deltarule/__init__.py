@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deltarule import blocks, networks
+from deltarule.data.open_stream import stream
+from deltarule.data.stream import Stream
 from deltarule.errors import DataError, DeltaruleError, DivergedError, FileError, SettingError, ShapeError
 from deltarule.layers import (
     ELU,
@@ -74,15 +76,28 @@ from deltarule.schedules import (
     StepDecay,
     WarmUp,
 )
-from deltarule.training.run import History
+from deltarule.training.checkpoint import Checkpoints
+from deltarule.training.history import History
 
 if TYPE_CHECKING:
     from deltarule.inspect.check import check
     from deltarule.inspect.explain import explain
     from deltarule.inspect.plan import plan
     from deltarule.inspect.trace import trace
+    from deltarule.populations.ensemble import Ensemble, ensemble
+    from deltarule.populations.space import LogUniform as log_uniform
+    from deltarule.populations.space import Uniform as uniform
+    from deltarule.populations.sweep import cross_validate, sweep
 
-INSPECTION = ("check", "explain", "plan", "trace")  # read when first asked for, so that importing stays quick
+LATER = {  # read when first asked for, so that importing stays quick
+    **{name: (f"inspect.{name}", name) for name in ("check", "explain", "plan", "trace")},
+    "Ensemble": ("populations.ensemble", "Ensemble"),
+    "ensemble": ("populations.ensemble", "ensemble"),
+    "cross_validate": ("populations.sweep", "cross_validate"),
+    "sweep": ("populations.sweep", "sweep"),
+    "log_uniform": ("populations.space", "LogUniform"),
+    "uniform": ("populations.space", "Uniform"),
+}
 
 __all__ = [
     "ELU",
@@ -104,6 +119,7 @@ __all__ = [
     "Branch",
     "Cell",
     "Chain",
+    "Checkpoints",
     "Columns",
     "Constant",
     "ConstantRate",
@@ -119,6 +135,7 @@ __all__ = [
     "DivergedError",
     "Dropout",
     "Embedding",
+    "Ensemble",
     "Equations",
     "ExponentialDecay",
     "FileError",
@@ -168,20 +185,28 @@ __all__ = [
     "SpatialDropout",
     "SquaredError",
     "StepDecay",
+    "Stream",
     "Tanh",
     "TimeDistributed",
     "WarmUp",
     "blocks",
     "check",
+    "cross_validate",
+    "ensemble",
     "explain",
     "load",
+    "log_uniform",
     "networks",
     "plan",
+    "stream",
+    "sweep",
     "trace",
+    "uniform",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in INSPECTION:
-        return getattr(import_module(f"deltarule.inspect.{name}"), name)
+    if name in LATER:
+        module, attribute = LATER[name]
+        return getattr(import_module(f"deltarule.{module}"), attribute)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

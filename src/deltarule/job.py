@@ -20,9 +20,9 @@ class Job:
     """Training a network on a table, a series, images or a text, from their files to the run folder.
 
     Attributes:
-        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), a .txt file, or a folder that holds a folder
-            of images for each class. A .npz file holds images where x is of the shape (n, h, w) or (n, h, w,
-            channels).
+        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), a .txt file, a folder that holds a folder of
+            images for each class; or a folder or a pattern of .csv, .tsv or .parquet files. A .npz file holds
+            images where x is of the shape (n, h, w) or (n, h, w, channels).
         target: The column of a table to predict: its name, or its position from 0, -1 for the last.
         task: What the target is; auto finds out whether it is classes or a number. A forecast is of a table whose
             rows follow each other in time: the next values of the target from all columns so far. Language, the
@@ -47,6 +47,7 @@ class Job:
         hidden: Width of each hidden layer; by default 64 and 64 of a dense network, 64 of a recurrent one, and 256
             of a text's.
         activation: Between the layers.
+        dropout: The share of a hidden layer's units that training drops, of a dense network.
         optimizer: How the parameters move.
         learning_rate: The size of a step.
         l2: λ of the penalty λ |W|² on the weights.
@@ -57,7 +58,11 @@ class Job:
         validation: The share of the examples that is held out: at random, and of a series or text the last.
         patience: Epochs without a better validation loss before the run stops, by default 30, and of a text 3; 0
             never stops early.
+        memory: What reading a set larger than memory may take, such as 512MB. A folder or a pattern of table files
+            is read in chunks of this bound, 512 MB by default; and so is one file where this is given.
         seed: All randomness follows from it.
+        devices: What computes: a number of devices, all, cpu, gpu, or a kind and a number such as cpu:2. Each has
+            its share of every minibatch. By default JAX chooses one, and a launched run takes all of each process.
         precision: In what forward and backward are computed; the parameters are float32 in any case.
         watch: What metrics.jsonl tells of each layer in every epoch, and the report shows as maps: norms of δ, of
             the gradient and of examples' own gradients, saturated and dead units, the size of updates, the
@@ -81,6 +86,7 @@ class Job:
     network: Literal["auto", "convolution", "resnet", "gru", "lstm", "dense"] = "auto"
     hidden: tuple[int, ...] | None = None
     activation: Literal["relu", "elu", "gelu", "selu", "sigmoid", "silu", "tanh"] = "relu"
+    dropout: float = 0.0
     optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"
     learning_rate: float = 1e-3
     l2: float = 1e-4
@@ -89,7 +95,9 @@ class Job:
     batch_size: int | None = None
     validation: float = 0.2
     patience: int | None = None
+    memory: str | None = None
     seed: int = 0
+    devices: str | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     watch: tuple[Watchable, ...] = ()
     runs: str = "runs"
@@ -99,6 +107,7 @@ ONLY_FOR = {
     "images": ("image_size", "channels", "corrupt", "augment"),
     "series": ("time", "history", "horizon", "gaps"),
     "text": ("unit", "window"),
+    "set": ("memory",),
 }
 
 
@@ -107,9 +116,8 @@ def refuse_others(job: Job, kind: str) -> None:
     for other, names in ONLY_FOR.items():
         if other != kind:
             hint = {"series": " (task = forecast)", "text": " (task = language)"}.get(other, "")
-            refuse_settings(
-                job, names, f"is for {other}{hint}, and this is {'' if kind == 'images' else 'a '}{kind}"
-            )
+            of = "a table in files" if other == "set" else other
+            refuse_settings(job, names, f"is for {of}{hint}, and this is {'' if kind == 'images' else 'a '}{kind}")
 
 
 def refuse_settings(job: Job, names: Sequence[str], why: str) -> None:

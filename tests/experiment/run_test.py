@@ -86,7 +86,7 @@ def test_a_lost_loss_leaves_the_last_good_model(tmp_path):
     assert np.isfinite(columns["price"]).all()
 
 
-@pytest.mark.parametrize("stage", ["metrics.jsonl", "model.safetensors", "curves.svg"])
+@pytest.mark.parametrize("stage", ["run.toml", "metrics.jsonl", "model.safetensors", "curves.svg"])
 def test_a_full_disk_leaves_nothing_half_written(stage, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -94,7 +94,8 @@ def test_a_full_disk_leaves_nothing_half_written(stage, tmp_path, monkeypatch):
     if stage == "metrics.jsonl":
         monkeypatch.setattr(Path, "open", full)
     else:
-        fsync, done = os.fsync, iter(range({"model.safetensors": 0, "curves.svg": 2}[stage]))
+        files = {"run.toml": 0, "model.safetensors": 1, "curves.svg": 4}[stage]  # that are written before
+        fsync, done = os.fsync, iter(range(2 * files))  # of each file, and of its folder
         monkeypatch.setattr(os, "fsync", lambda file: full() if next(done, None) is None else fsync(file))
     with pytest.raises(FileError, match=rf"{stage} cannot be written: {os.strerror(errno.ENOSPC)}"):
         run(tmp_path, BUNDLED / "iris.csv")

@@ -17,7 +17,8 @@ class Evaluate:
 
     Attributes:
         model: A run folder, or its model.safetensors.
-        data: A .csv, .tsv, .parquet, .npz or text file, or a folder that holds a folder of images for each class.
+        data: A .csv, .tsv, .parquet, .npz or text file, a folder or a pattern of tables, or a folder that holds a
+            folder of images for each class.
         corrupt: Whether image files that cannot be read stop the command, or are left out and told.
         json: Print one JSON object as the last line.
     """

@@ -6,10 +6,13 @@ import textwrap
 
 from deltarule import __version__
 from deltarule.errors import DeltaruleError
+from deltarule.training.signals import Interrupted
 
 COMMANDS = {
     "demo": "train a network on handwritten digits and show the result",
     "train": "train a network on a table, a series, images or a text",
+    "sweep": "train a network under many settings at once, and compare them",
+    "launch": "run train, or a script, in several processes that train as one, on one machine or on many",
     "predict": "predict each row of a file, each image, or the next values of a series, with a trained model",
     "evaluate": "measure a trained model on a file that has its target, on a text, or on class folders of images",
     "plan": "tell what a training step of a network costs, layer by layer, before anything runs",
@@ -26,7 +29,7 @@ USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns its exit status: 0, 2 for an error that has a name, 130 for an interrupt."""
+    """Runs a command and returns its exit status: 0; 2 for an error that has a name; 130 and 143 for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE + "\n\n'deltarule COMMAND --help' shows a command's settings.")
@@ -43,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         package = (error.name or str(error)).split(".")[0]
         return fail(f"{package} is not installed; pip install 'deltarule[cli]' brings it")
+    except Interrupted as stopped:
+        return fail(str(stopped), stopped.status)
     except KeyboardInterrupt:
         return fail("interrupted; a run folder keeps the finished epochs", status=130)
     return 0

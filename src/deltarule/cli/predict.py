@@ -19,8 +19,9 @@ class Predict:
 
     Attributes:
         model: A run folder, or its model.safetensors.
-        data: A .csv, .tsv, .parquet or .npz file; the target column may be missing. For a model of a series: its
-            rows so far, with the target. For a model of images: image files, folders of images, or a .npz file.
+        data: A .csv, .tsv, .parquet or .npz file, or a folder or a pattern of tables; the target column may be
+            missing. For a model of a series: its rows so far, with the target. For a model of images: image files,
+            folders of images, or a .npz file.
         output: The CSV file to write; by default NAME-predictions.csv in this folder, after the NAME of the data,
             or of the first of them.
         corrupt: Whether image files that cannot be read stop the command, or are left out and told.

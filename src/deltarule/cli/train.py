@@ -8,7 +8,8 @@ import tyro
 
 from deltarule.cli.output import FLAGS, say, tell
 from deltarule.errors import SettingError
-from deltarule.experiment import train
+from deltarule.experiment import Result, train
+from deltarule.experiment.resume import finished, resume, settings_of
 from deltarule.job import Job, read_settings
 
 
@@ -17,11 +18,12 @@ class Train(Job):
     """Train a network on a table, a series, images or a text: read, prepare, train, measure, write a folder.
 
     `--config FILE.toml` takes settings from a file, such as the run.toml of an earlier run; flags overrule it.
+    `--resume RUN` goes on with a run that was stopped or killed, with its own settings, in its own folder.
 
     Attributes:
-        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), a .txt file, or a folder that holds a folder
-            of images for each class. A .npz file holds images where x is of the shape (n, h, w) or (n, h, w,
-            channels).
+        data: A .csv, .tsv, .parquet or .npz file (arrays x and y), a .txt file, a folder that holds a folder of
+            images for each class; or a folder or a pattern of .csv, .tsv or .parquet files. A .npz file holds
+            images where x is of the shape (n, h, w) or (n, h, w, channels).
         json: Print one JSON object as the last line.
     """
 
@@ -30,12 +32,35 @@ class Train(Job):
 
 
 def main(arguments: list[str]) -> None:
-    arguments, file = without_config(arguments)
-    default = Train(**{"data": tyro.MISSING, **(read_settings(file) if file else {})})
+    arguments, file = without(arguments, "--config", "a TOML file")
+    arguments, run = without(arguments, "--resume", "the folder of a run")
+    if file and run:
+        raise SettingError("train: --resume takes the settings of its run; leave --config out")
+    given = settings_of(run) if run else read_settings(file) if file else {}
+    default = Train(**{"data": tyro.MISSING, **given})
     settings = tyro.cli(Train, prog="deltarule train", args=arguments, default=default, config=FLAGS)
     job = Job(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Job)})
-    result = train(job, progress=True, tell=tell)
+    if run is None:
+        return told(train(job, progress=True, tell=tell), settings.json)
+    refuse_other(job, Job(**given), run)
+    summary = finished(run)
+    if summary is not None:
+        return say(summary, settings.json, f"{run} is finished; look at {summary['report']} in a browser")
+    return told(resume(run, job, progress=True, tell=tell), settings.json)
+
+
+def refuse_other(job: Job, begun: Job, run: str) -> None:
+    """Raises SettingError where a setting, but for the path of the data, is not that of the run."""
+    for name, value in dataclasses.asdict(begun).items():
+        if name != "data" and getattr(job, name) != value:
+            raise SettingError(f"train: --resume {run} goes on with {name} = {value!r}; leave the setting out")
+
+
+def told(result: Result, as_json: bool) -> None:
+    """Says what a run gave."""
     summary = result.summary
+    if not summary:
+        return
     target = result.model.notes["preprocessing"]["target"]["name"]
     beside = ""
     if "naive_error" in summary:
@@ -44,21 +69,22 @@ def main(arguments: list[str]) -> None:
         beside = f" ({summary['ngram_order']}-grams {summary['ngram_bits']:.4f})"
     say(
         summary,
-        settings.json,
+        as_json,
         f"{summary['task']} of {target!r}: {summary['metric']} {summary['validation']:.4f}{beside} on held-out "
         f"examples, which also chose the epoch: {summary['best_epoch']} of {summary['epochs']} "
         f"({summary['ended']}), in {summary['seconds']:.1f} s, with the kernels of {summary['kernels']}\n"
+        f"{summary['placement']}\n"
         f"look at {summary['report']} in a browser; model.safetensors, metrics.jsonl and run.toml are beside it",
     )
 
 
-def without_config(arguments: list[str]) -> tuple[list[str], str | None]:
-    """The arguments without `--config FILE`, and the FILE."""
+def without(arguments: list[str], flag: str, what: str) -> tuple[list[str], str | None]:
+    """The arguments without `flag VALUE`, and the VALUE."""
     for at, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return arguments[:at] + arguments[at + 1 :], argument.removeprefix("--config=")
-        if argument == "--config":
+        if argument.startswith(f"{flag}="):
+            return arguments[:at] + arguments[at + 1 :], argument.removeprefix(f"{flag}=")
+        if argument == flag:
             if at + 1 == len(arguments):
-                raise SettingError("train: --config expects a TOML file")
+                raise SettingError(f"train: {flag} expects {what}")
             return arguments[:at] + arguments[at + 2 :], arguments[at + 1]
     return arguments, None

@@ -7,11 +7,9 @@ from typing import Any
 
 from deltarule.experiment.report import report
 from deltarule.experiment.report.network import predicted
-from deltarule.experiment.run_folder import RECORD, Run
+from deltarule.experiment.run_folder import RECORD, REPORT, Run
 from deltarule.files import write_whole
 from deltarule.model import Model
-
-REPORT = "report.html"
 
 
 def conclude(folder: Path, model: Model, record: dict[str, Any], files: Mapping[str, bytes]) -> str:

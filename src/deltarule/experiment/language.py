@@ -18,8 +18,8 @@ from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Context, Layer
 from deltarule.losses.loss import Loss
 from deltarule.model import Model
+from deltarule.training.carried import carrying, opened
 from deltarule.training.precision import lowered
-from deltarule.training.windows import carrying, opened
 
 STREAMS = 32  # read side by side, where a setting says nothing else
 CHUNK = 2048  # characters of a stream that are read at a time

@@ -19,6 +19,7 @@ from deltarule.layers import (
     Convolution,
     Cutout,
     Dense,
+    Dropout,
     Embedding,
     Flatten,
     GlobalAveragePool,
@@ -47,6 +48,19 @@ ACTIVATIONS = {
     "silu": SiLU,
     "tanh": Tanh,
 }
+
+
+def network_of(
+    preparation: Preprocessing | ImagePreprocessing | SeriesPreprocessing | Vocabulary, job: Job
+) -> Chain:
+    """The network that a job trains on data that are prepared so."""
+    if isinstance(preparation, Preprocessing):
+        return table_network(preparation, job)
+    if isinstance(preparation, ImagePreprocessing):
+        return image_network(preparation, job)
+    if isinstance(preparation, SeriesPreprocessing):
+        return series_network(preparation, job)
+    return text_network(preparation, job)
 
 
 def table_network(preparation: Preprocessing, job: Job) -> Chain:
@@ -80,7 +94,7 @@ def image_network(preparation: ImagePreprocessing, job: Job) -> Chain:
     layers = augmentation(job, side)
     if job.network == "dense":
         return Chain(*layers, Flatten(), *dense_layers(job), Dense(outputs))
-    refuse_settings(job, ("hidden",), "is for dense networks (network = dense)")
+    refuse_settings(job, ("hidden", "dropout"), "is for dense networks (network = dense)")
     if job.network == "resnet":
         refuse_settings(job, ("activation",), "is for other networks: a resnet has ReLU")
         return Chain(*layers, *resnet(classes=outputs).layers)
@@ -96,7 +110,7 @@ def series_network(preparation: SeriesPreprocessing, job: Job) -> Chain:
     require_network(job, "a series", "gru", "lstm", "dense")
     if job.network == "dense":
         return Chain(Flatten(), *dense_layers(job), Dense(preparation.horizon))
-    refuse_settings(job, ("activation",), "is for dense networks (network = dense)")
+    refuse_settings(job, ("activation", "dropout"), "is for dense networks (network = dense)")
     cell = LSTM if job.network == "lstm" else GRU
     if not (hidden := RECURRENT if job.hidden is None else job.hidden):
         raise SettingError(
@@ -110,7 +124,7 @@ def series_network(preparation: SeriesPreprocessing, job: Job) -> Chain:
 def text_network(vocabulary: Vocabulary, job: Job) -> Chain:
     """An embedding of the characters, recurrent layers, and an output for each that may be next."""
     require_network(job, "a text", "gru", "lstm")
-    refuse_settings(job, ("activation",), "is for dense networks, and a text has a recurrent one")
+    refuse_settings(job, ("activation", "dropout"), "is for dense networks, and a text has a recurrent one")
     widths = TEXT if job.hidden is None else job.hidden
     if not widths:
         raise SettingError(
@@ -148,5 +162,9 @@ def dense_layers(job: Job) -> list[Layer]:
     return [
         layer
         for width in (DENSE if job.hidden is None else job.hidden)
-        for layer in (Dense(width), ACTIVATIONS[job.activation]())
+        for layer in (
+            Dense(width),
+            ACTIVATIONS[job.activation](),
+            *([Dropout(job.dropout)] if job.dropout else []),
+        )
     ]

@@ -40,7 +40,7 @@ def outcome(model: Model, prepared: Prepared) -> Outcome:
         measured |= language.baseline(prepared.training, prepared.text)
         return Outcome(measured, {"sample.txt": text.encode()}, shown)
     preprocessing, (x, y, _), goal = prepared.preprocessing, prepared.held_out, prepared.preprocessing.goal
-    measured = measure(model, preprocessing, prepared.held_out)
+    measured = measure(model, preprocessing, prepared.stream or prepared.held_out)
     if isinstance(preprocessing, SeriesPreprocessing) and prepared.windows is not None:
         return Outcome(measured, {"forecast.svg": series.drawing(model, preprocessing, *prepared.windows)}, shown)
     predicted, true = goal.decode(model.predict(x)), actual(goal, y)

@@ -7,6 +7,7 @@ import numpy as np
 
 from deltarule.data.image_preprocessing import ImagePreprocessing
 from deltarule.data.series import Series, SeriesPreprocessing
+from deltarule.data.stream import Stream
 from deltarule.data.table import Preprocessing
 from deltarule.data.text import TextStream, Vocabulary
 from deltarule.errors import DataError
@@ -24,7 +25,8 @@ class Prepared:
     """A job's data, and the network that is to learn them.
 
     Attributes:
-        held_out: what chooses the epoch, and but for a text what is measured.
+        held_out: what chooses the epoch, and but for a text what is measured; of a stream, a sample of it.
+        stream: of a set larger than memory, all that is held out.
         notes: sentences for a person.
         windows: of a series, it and the rows (n,) from which the held-out forecasts are made.
         text: of a text, the part that is measured.
@@ -33,12 +35,13 @@ class Prepared:
 
     preprocessing: AnyPreprocessing
     network: Layer
-    training: Examples | TextStream
+    training: Examples | TextStream | Stream
     held_out: Examples
     notes: tuple[str, ...]
     windows: tuple[Series, np.ndarray] | None = None
     text: TextStream | None = None
     rows: "pl.DataFrame | None" = None
+    stream: Stream | None = None
 
 
 def held_out_rows(rows: int, share: float) -> int:

@@ -5,18 +5,22 @@ that a report shows is in the folder.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deltarule.errors import FileError
-from deltarule.files import make_folder
+from deltarule.files import make_folder, write_whole
 from deltarule.job import read_settings
 from deltarule.loading import load
 from deltarule.model import Model
-from deltarule.training.run import Callback, Row
+from deltarule.training.history import Row
+from deltarule.training.processes import is_first
+from deltarule.training.run import Callback
 
 MODEL, METRICS, RECORD, SETTINGS = "model.safetensors", "metrics.jsonl", "record.json", "run.toml"
+CHECKPOINTS, REPORT = "checkpoints", "report.html"
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def read_run(path: str) -> Run:
             )
         raise FileError(
             f"{path}: the run is half written: it has {METRICS}, but no {MODEL}. It goes on still, or it was "
-            "killed before it could save its model; wait for it, or train again"
+            f"killed before it could save its model; wait for it, or go on: deltarule train --resume {path}"
         )
     return Run(folder, load(folder / MODEL), read_record(folder / RECORD))
 
@@ -96,13 +100,40 @@ def new_folder(runs: str, name: str) -> Path:
 
 
 def metrics_writer(path: Path) -> Callback:
-    """A callback that adds each epoch's row to a file of JSON lines as the run goes on."""
+    """A callback that adds each epoch's row to a file of JSON lines as the run goes on; process 0 does.
+
+    Where a run goes on from a checkpoint, rows of the first row's epoch and of later ones are dropped before it.
+    """
+    fresh = True
 
     def write(row: Row) -> None:
+        nonlocal fresh
+        if not is_first():
+            return
         try:
+            if fresh and path.exists():
+                write_whole(path, lines(rows_before(path, row["epoch"])))
+            fresh = False
             with path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(lines([row]).decode())
         except OSError as error:
             raise FileError(f"{path} cannot be written: {error.strerror or error}") from None
 
     return write
+
+
+def lines(rows: Iterable[Row]) -> bytes:
+    """Rows as JSON lines."""
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def rows_before(path: Path, epoch: int) -> list[Row]:
+    """The rows in a file of JSON lines up to an epoch, without a line that is half written."""
+    rows = []
+    for line in path.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        rows.append(row)
+    return [row for row in rows if row["epoch"] < epoch]

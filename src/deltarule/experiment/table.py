@@ -66,12 +66,17 @@ def known(
 
 def one_file(data: Sequence[str], corrupt: Corrupt) -> str:
     """The file in `data`; raises where there are several, or where it is a folder of images."""
+    if Path(one_of(data, corrupt)).is_dir():
+        raise FileError(f"{data[0]}: expected a file, because the model was trained on a table, but got a folder")
+    return data[0]
+
+
+def one_of(data: Sequence[str], corrupt: Corrupt) -> str:
+    """What `data` is; raises where there are several, or where a setting is given that is for images."""
     if len(data) != 1:
         raise SettingError(f"expected one file, because the model was trained on a table, but got {len(data)}")
     if corrupt != "refuse":
         raise SettingError("corrupt = skip is for images, and the model was trained on a table; leave it out")
-    if Path(data[0]).is_dir():
-        raise FileError(f"{data[0]}: expected a file, because the model was trained on a table, but got a folder")
     return data[0]
 
 

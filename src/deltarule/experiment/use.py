@@ -8,11 +8,12 @@ import numpy as np
 from deltarule.data.image_files import Corrupt
 from deltarule.data.image_preprocessing import ImagePreprocessing
 from deltarule.data.series import SeriesPreprocessing
+from deltarule.data.stream import Stream
 from deltarule.data.table import Preprocessing, read_table
 from deltarule.data.target import Target
 from deltarule.data.text import Vocabulary
 from deltarule.errors import FileError, SettingError
-from deltarule.experiment import images, language, series, table
+from deltarule.experiment import images, language, series, table, table_set
 from deltarule.experiment.prepared import AnyPreprocessing, Examples
 from deltarule.loading import load
 from deltarule.model import Model
@@ -20,9 +21,12 @@ from deltarule.model import Model
 METRICS = {"classification": "accuracy", "regression": "r2"}
 
 
-def measure(model: Model, preprocessing: AnyPreprocessing, found: Examples) -> dict[str, Any]:
+def measure(model: Model, preprocessing: AnyPreprocessing, found: Examples | Stream) -> dict[str, Any]:
     """The task, its metric and the loss on examples, and for numbers their errors in the unit of the data."""
-    (x, y, weight), goal = found, preprocessing.goal
+    goal = preprocessing.goal
+    if isinstance(found, Stream):
+        return table_set.measure(model, goal, found)
+    x, y, weight = found
     measured = model.evaluate(x, y, weight)
     if isinstance(preprocessing, SeriesPreprocessing):
         result = series.measure(preprocessing, model.predict(x), found)
@@ -41,9 +45,9 @@ def predict(
     """The prediction for each row or image, and for classes each one's probability, by column name; and notes.
 
     Args:
-        data: a file with a table, or with a series whose next values are wanted; or image files, folders of them,
-            or a .npz file, whatever was trained on. Predictions for image files have their paths in the column
-            `file`.
+        data: a file with a table, a folder or a pattern of tables, or a file with a series whose next values are
+            wanted; or image files, folders of them, or a .npz file, whatever was trained on. Predictions for image
+            files have their paths in the column `file`.
     """
     model, preprocessing = load_prepared(model_path)
     notes: list[str] = []
@@ -52,11 +56,14 @@ def predict(
     if isinstance(preprocessing, SeriesPreprocessing):
         frame = read_table(table.one_file(data, corrupt), notes)
         return series.forecast(model, preprocessing, frame, notes), notes
+    columns: dict[str, np.ndarray] = {}
     if isinstance(preprocessing, ImagePreprocessing):
         columns, x = images.features(preprocessing, data, corrupt, notes, progress)
+        outputs = model.predict(x)
+    elif table_set.is_set(data[0]):
+        outputs = table_set.outputs(model, preprocessing, table.one_of(data, corrupt))
     else:
-        columns, x = {}, table.features(preprocessing, data, corrupt, notes)
-    outputs = model.predict(x)
+        outputs = model.predict(table.features(preprocessing, data, corrupt, notes))
     columns[preprocessing.goal.name] = preprocessing.goal.decode(outputs)
     for label, probability in zip(preprocessing.goal.classes, outputs.T, strict=False):
         columns[f"probability of {label}"] = probability
@@ -75,9 +82,12 @@ def evaluate(
         found = images.examples(preprocessing, data, corrupt, notes, progress)
     elif isinstance(preprocessing, SeriesPreprocessing):
         found = series.known(preprocessing, read_table(table.one_file([data], corrupt), notes), notes)
+    elif table_set.is_set(data):
+        found = table_set.known(preprocessing, table.one_of([data], corrupt))
     else:
         found = table.examples(preprocessing, data, corrupt, notes)
-    return {**measure(model, preprocessing, found), "rows": len(found[0])}, notes
+    rows = found.examples if isinstance(found, Stream) else len(found[0])
+    return {**measure(model, preprocessing, found), "rows": rows}, notes
 
 
 def sample(

@@ -45,7 +45,8 @@ def network_section(run: Run) -> Section:
 def measured(run: Run, plan: Plan) -> str:
     """What the plan says of a step, beside what the run's steps took."""
     said = f"A step takes {number(plan.total.flops)} FLOPs by the layers’ own closed forms."
-    seconds, steps = np.diff([row["seconds"] for row in run.model.history.rows]), steps_of(run)
+    times = [row["seconds"] for row in run.model.history.rows if "seconds" in row]  # not of a sweep's
+    seconds, steps = np.diff(times), steps_of(run)
     if not seconds.size or steps is None:
         return said
     step = float(np.median(seconds)) / steps

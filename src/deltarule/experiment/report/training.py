@@ -36,11 +36,12 @@ def training_section(run: Run) -> Section:
 def spoken(rows: list[dict[str, Any]], name: str) -> str:
     """A curve for who does not see it."""
     first, last = rows[0], rows[-1]
-    held = f"; on held-out examples from {number(first['validation_loss'])} to {number(last['validation_loss'])}"
-    return (
-        f"Curve of the {words(name)} over {len(rows)} epochs, from {number(first[name])} to {number(last[name])}"
-        + (held if name == "loss" and "validation_loss" in first else "")
-    )
+    ends = f"from {number(first[name])} to {number(last[name])}"
+    curve = f"Curve of the {words(name)} over {len(rows)} epochs, {ends}"
+    if name != "loss" or "validation_loss" not in first:
+        return curve
+    held_out = [number(row["validation_loss"]) for row in (first, last)]
+    return f"{curve}; on held-out examples from {held_out[0]} to {held_out[1]}"
 
 
 def setting(value: Any) -> str:
