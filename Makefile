@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test plain check bench studies peers native format clean
+.PHONY: demo test plain check torture bench studies peers native format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/native  ## environment, install, and a network trained on handwritten digits
@@ -19,12 +19,18 @@ check: $(VENV)/test  ## linter, formatter and type checker
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+torture: $(VENV)/test $(VENV)/native  ## a thousand kills, full disks and damaged files; every run must end bit-equal
+	$(BIN)/python tests/torture/drive.py --kills 1000 --json
+
 bench: $(VENV)/peers $(VENV)/native  ## the tables of the README, against PyTorch, Flax and scikit-learn
 	$(BIN)/python benchmarks/dense.py --json
 	$(BIN)/python benchmarks/convolution.py --json
 	$(BIN)/python benchmarks/recurrent.py --json
 	$(BIN)/python benchmarks/plan.py --json
 	$(BIN)/python benchmarks/watch.py --json
+	$(BIN)/python benchmarks/population.py --json
+	$(BIN)/python benchmarks/data.py --json
+	$(BIN)/python benchmarks/devices.py --json
 
 studies: $(VENV)/test $(VENV)/native  ## the claims of the theory, each with its figures and its picture
 	$(BIN)/deltarule study all --gallery docs/gallery.md

@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections import Counter
 
@@ -15,6 +16,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one test compiled the 
 
 import jax
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it runs behind
+
+collect_ignore = ["torture"]  # a driver, and what it forks
 
 
 @pytest.fixture

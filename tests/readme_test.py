@@ -11,7 +11,7 @@ import pytest
 import deltarule as dr
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-NETWORK, LAYER, MINE, SEQUENCES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+NETWORK, LAYER, MINE, SEQUENCES, GROWING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_network_trains_and_comes_back(tmp_path, monkeypatch, capsys):
@@ -27,6 +27,17 @@ def test_the_sequences_are_learned_in_windows():
     losses = names["model"].history["loss"]
     assert losses[-1] < 0.5 * losses[0]
     assert int(names["model"].state.step) == 3 * 4 * 13
+
+
+def test_a_hundred_models_grow_from_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"np": np, "dr": dr}
+    exec(GROWING, names)
+    assert len(names["ten"].members) == 10
+    assert names["result"].programs == 1
+    assert len(names["result"].rows) == 48
+    assert "8 configurations" not in capsys.readouterr().out  # 8 draws of 2 values of dropout
+    assert names["best"].evaluate(names["x"], names["y"])["accuracy"] > 0.8
 
 
 def test_the_layer_is_dense():
