@@ -157,7 +157,7 @@ def finish(
         "parameters": model.parameters,
         "precision": job.precision,
         "kernels": described(),
-        "placement": str(model.history.placement),
+        **({"placement": str(model.history.placement)} if model.history.placement else {}),
         "run": str(folder),
         **(more or {}),
     }
