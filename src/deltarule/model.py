@@ -156,8 +156,7 @@ class Model:
         check_batch(mesh, chosen.batch_size)
         check_window(chosen.window, self.net, data, chosen.batch_size, int(micro_batches))
         step = self.step(int(micro_batches))
-        state = self.state if self.state is not None else step.init(shape, self.seed)
-        state = state._replace(numbers=step.hyperparameters(), scale=start_scale(self.precision, state.scale))
+        state = self.ready(step, shape)
         use_compilation_cache()
         state = placed(state, mesh)
         data = placed(data, mesh) if isinstance(data, Batch) else data
@@ -282,6 +281,11 @@ class Model:
     def step(self, micro_batches: int = 1) -> Step:
         """The step that `fit` compiles."""
         return Step(self.net, self.loss, self.optimizer, self.l2, self.clip_norm, micro_batches, self.precision)
+
+    def ready(self, step: Step, x: Shape) -> State:
+        """The state that a run on inputs of shape x starts from: that after the run before, or a fresh one."""
+        state = self.state if self.state is not None else step.init(x, self.seed)
+        return state._replace(numbers=step.hyperparameters(), scale=start_scale(self.precision, state.scale))
 
     def trained(self) -> State:
         """The state, if there is one."""

@@ -18,6 +18,16 @@ def test_members_are_what_fit_makes_of_them_alone(model, flowers):
         np.testing.assert_array_equal(member.predict(x), alone.predict(x))
 
 
+def test_a_second_fit_goes_on_where_the_first_ended(model, flowers):
+    two = dr.ensemble(model, 2)
+    alone = dr.Model(model.net, model.loss, model.optimizer, seed=1)
+    for _ in range(2):
+        two.fit(*flowers, epochs=2)
+        alone.fit(*flowers, epochs=2)
+    np.testing.assert_array_equal(two.members[1].predict(flowers[0]), alone.predict(flowers[0]))
+    assert [row["epoch"] for row in two.members[1].history.rows] == [1, 2]
+
+
 def three_way(x, y):
     """The split that seed 0, the ensemble's, makes."""
     from deltarule.data.arrays import split

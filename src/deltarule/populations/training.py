@@ -18,14 +18,12 @@ from deltarule.cache import use_compilation_cache
 from deltarule.data.stream import Stream
 from deltarule.errors import SettingError
 from deltarule.examples import divided
-from deltarule.layers.layer import Shape
 from deltarule.model import Model, Validation
 from deltarule.training.devices import set_up_cpus
 from deltarule.training.population import TRAINS, Population, Rows
-from deltarule.training.precision import start_scale
 from deltarule.training.progress import Progress
 from deltarule.training.run import Settings, run_settings
-from deltarule.training.step import Batch, State
+from deltarule.training.step import Batch
 from deltarule.training.windows import check_window
 
 ROUND = 0.3  # seconds, below which the next round is of twice as many epochs
@@ -122,16 +120,9 @@ def grouped(candidates: Sequence[Candidate], data: Batch, held_out: Batch | None
         if members[0].rows is not None:
             pairs = [member.rows for member in members if member.rows is not None]
             rows = Rows(*(np.stack(side).astype(np.int32) for side in zip(*pairs, strict=True)))
-        states = [start(member.model, data.x.shape) for member in members]
+        states = [jax.device_get(m.model.ready(m.model.step(), data.x.shape)) for m in members]
         groups.append((indices, Population(step, states, data, held_out, settings, rows)))
     return groups
-
-
-def start(model: Model, shape: Shape) -> State:
-    """The state that a model's run on x of this shape starts from."""
-    step = model.step()
-    state = step.init(shape, model.seed) if model.state is None else jax.device_get(model.state)
-    return state._replace(numbers=step.hyperparameters(), scale=start_scale(model.precision, state.scale))
 
 
 def rungs_of(candidates: Sequence[Candidate], halving: float | None) -> list[float]:

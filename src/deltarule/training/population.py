@@ -35,6 +35,7 @@ class Member(NamedTuple):
     """A model in training, and how far it has come; of a whole population every array has the axis m in front."""
 
     state: State
+    epochs: jax.Array  # done in this run
     best: tuple[Params, Memory] | None  # of its best epoch, where that is to be restored
     best_loss: jax.Array
     best_epoch: jax.Array
@@ -142,10 +143,9 @@ class Population:
 def start(state: State, epochs: int, restore: bool) -> Member:
     """A member before its first epoch."""
     figures = np.full((epochs, 3), np.nan, np.float32)
-    state = state._replace(epoch=np.int32(0))  # type: ignore[arg-type]
     numbers = np.float32(np.inf), np.int32(0), np.int32(TRAINS), figures
     best = (state.params, state.memory) if restore else None
-    return Member(state, best, *numbers)  # type: ignore[arg-type]
+    return Member(state, np.int32(0), best, *numbers)  # type: ignore[arg-type]
 
 
 def member_ended(member: Member, why: int) -> Member:
@@ -178,7 +178,7 @@ def population_program(step: Step, batch_size: int, order: str, window: Any, mes
             return kept._replace(ended=jnp.where(good, moved.ended, LOST))
 
         def goes_on(member: Member) -> jax.Array:
-            return (member.ended == TRAINS) & (member.state.epoch < until)
+            return (member.ended == TRAINS) & (member.epochs < until)
 
         return jax.lax.while_loop(goes_on, once, member)
 
@@ -196,18 +196,19 @@ def population_program(step: Step, batch_size: int, order: str, window: Any, mes
 
 def after(member: Member, state: State, figures: jax.Array, patience: jax.Array) -> Member:
     """The member after an epoch that ended in `state` with these figures (3,)."""
-    loss = figures[1]
+    loss, epochs = figures[1], member.epochs + 1
     better = (loss < member.best_loss) | (member.best_epoch == 0)
-    best_epoch = jnp.where(better, state.epoch, member.best_epoch)
+    best_epoch = jnp.where(better, epochs, member.best_epoch)
 
     def keep(new, old):
         return jnp.where(better, new, old)
 
     return Member(
         state=state,
+        epochs=epochs,
         best=None if member.best is None else jax.tree.map(keep, (state.params, state.memory), member.best),
         best_loss=jnp.where(better, loss, member.best_loss),
         best_epoch=best_epoch,
-        ended=jnp.where(state.epoch - best_epoch >= patience, PATIENCE, TRAINS).astype(jnp.int32),
-        figures=jax.lax.dynamic_update_index_in_dim(member.figures, figures, state.epoch - 1, 0),
+        ended=jnp.where(epochs - best_epoch >= patience, PATIENCE, TRAINS).astype(jnp.int32),
+        figures=jax.lax.dynamic_update_index_in_dim(member.figures, figures, member.epochs, 0),
     )
