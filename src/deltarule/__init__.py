@@ -27,6 +27,7 @@ from deltarule.layers import (
     Cutout,
     Dense,
     Dropout,
+    Dueling,
     Embedding,
     Flatten,
     GELUTanh,
@@ -71,6 +72,7 @@ from deltarule.schedules import (
     CosineDecay,
     ExponentialDecay,
     InverseTimeDecay,
+    LinearDecay,
     PowerDecay,
     Schedule,
     StepDecay,
@@ -80,6 +82,9 @@ from deltarule.training.checkpoint import Checkpoints
 from deltarule.training.history import History
 
 if TYPE_CHECKING:
+    from deltarule.dqn.agent import DQN
+    from deltarule.dqn.agent_file import load_agent
+    from deltarule.dqn.population import DQNPopulation
     from deltarule.inspect.check import check
     from deltarule.inspect.explain import explain
     from deltarule.inspect.plan import plan
@@ -91,6 +96,9 @@ if TYPE_CHECKING:
 
 LATER = {  # read when first asked for, so that importing stays quick
     **{name: (f"inspect.{name}", name) for name in ("check", "explain", "plan", "trace")},
+    "DQN": ("dqn.agent", "DQN"),
+    "DQNPopulation": ("dqn.population", "DQNPopulation"),
+    "load_agent": ("dqn.agent_file", "load_agent"),
     "Ensemble": ("populations.ensemble", "Ensemble"),
     "ensemble": ("populations.ensemble", "ensemble"),
     "cross_validate": ("populations.sweep", "cross_validate"),
@@ -100,6 +108,7 @@ LATER = {  # read when first asked for, so that importing stays quick
 }
 
 __all__ = [
+    "DQN",
     "ELU",
     "GELU",
     "GRU",
@@ -129,11 +138,13 @@ __all__ = [
     "CosineDecay",
     "Cost",
     "Cutout",
+    "DQNPopulation",
     "DataError",
     "DeltaruleError",
     "Dense",
     "DivergedError",
     "Dropout",
+    "Dueling",
     "Embedding",
     "Ensemble",
     "Equations",
@@ -154,6 +165,7 @@ __all__ = [
     "LayerNorm",
     "LeCun",
     "LeakyReLU",
+    "LinearDecay",
     "LogSoftmax",
     "Loss",
     "MaxPool",
@@ -195,6 +207,7 @@ __all__ = [
     "ensemble",
     "explain",
     "load",
+    "load_agent",
     "log_uniform",
     "networks",
     "plan",

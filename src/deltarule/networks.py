@@ -105,3 +105,25 @@ def voxnet(classes: int = 10) -> Chain:
         Dropout(0.4),
         Dense(classes),
     )
+
+
+def nature(actions: int, hidden: tuple[int, ...] = (512,)) -> Chain:
+    """The network of deep Q-learning on pictures, for 84×84 of four frames: from what is seen to Q of each action.
+
+    Source: Mnih et al. 2015, Human-level control through deep reinforcement learning, Methods: model architecture.
+
+    >>> nature(4).cost((1, 84, 84, 4)).parameters
+    1686180
+    """
+    layers: list[Layer] = [
+        Convolution(32, 8, stride=4, padding="valid"),  # 20×20
+        ReLU(),
+        Convolution(64, 4, stride=2, padding="valid"),  # 9×9
+        ReLU(),
+        Convolution(64, 3, padding="valid"),  # 7×7
+        ReLU(),
+        Flatten(),
+    ]
+    for width in hidden:
+        layers += [Dense(width), ReLU()]
+    return Chain(*layers, Dense(actions))

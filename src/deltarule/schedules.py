@@ -211,6 +211,29 @@ def geometric(factor: float) -> Verdict:
 
 
 @dataclass(frozen=True)
+class LinearDecay(Schedule):
+    """α_k = rate + (final − rate) k / steps, and `final` after that.
+
+    >>> float(LinearDecay(1.0, steps=100, final=0.5)(50)), float(LinearDecay(1.0, steps=100)(1000))
+    (0.75, 0.0)
+    """
+
+    rate: float
+    steps: float
+    final: float = 0.0
+
+    def __post_init__(self):
+        positive("LinearDecay", rate=self.rate, steps=self.steps)
+        at_least_zero("LinearDecay", self.final)
+
+    def at(self, k, n):
+        return n["rate"] + (n["final"] - n["rate"]) * jnp.minimum(k / n["steps"], 1.0)
+
+    def robbins_monro(self):
+        return comes_to(self.final, self.steps)
+
+
+@dataclass(frozen=True)
 class CosineDecay(Schedule):
     """α_k = final + ½ (rate − final)(1 + cos(π k / steps)), and `final` after that (Loshchilov and Hutter 2017).
 
@@ -224,17 +247,27 @@ class CosineDecay(Schedule):
 
     def __post_init__(self):
         positive("CosineDecay", rate=self.rate, steps=self.steps)
-        if not self.final >= 0:
-            raise SettingError(f"CosineDecay: final must be at least 0, got {self.final}")
+        at_least_zero("CosineDecay", self.final)
 
     def at(self, k, n):
         passed = jnp.minimum(k / n["steps"], 1.0)
         return n["final"] + 0.5 * (n["rate"] - n["final"]) * (1 + jnp.cos(jnp.pi * passed))
 
     def robbins_monro(self):
-        if self.final > 0:
-            return Verdict(True, False, "the rate stays at its final value, whose noise never dies out")
-        return Verdict(False, True, f"the rate is 0 after {self.steps} steps: both sums are finite")
+        return comes_to(self.final, self.steps)
+
+
+def at_least_zero(kind: str, final: float) -> None:
+    """Raises SettingError where the last rate is negative."""
+    if not final >= 0:
+        raise SettingError(f"{kind}: final must be at least 0, got {final}")
+
+
+def comes_to(final: float, steps: float) -> Verdict:
+    """The verdict on a rate that is `final` after so many steps."""
+    if final > 0:
+        return Verdict(True, False, "the rate stays at its final value, whose noise never dies out")
+    return Verdict(False, True, f"the rate is 0 after {steps} steps: both sums are finite")
 
 
 @dataclass(frozen=True)

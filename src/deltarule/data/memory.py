@@ -1,6 +1,8 @@
 """A size in bytes as people write it: kB, MB and GB are powers of 1000, KiB, MiB and GiB powers of 1024."""
 
+import os
 import re
+from pathlib import Path
 
 from deltarule.errors import SettingError
 
@@ -36,3 +38,14 @@ def told(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size} B"
+
+
+def available_memory() -> int | None:
+    """Bytes of this machine's memory that a program could have now; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -12,6 +12,7 @@ from deltarule.layers.convolution_transpose import ConvolutionTranspose
 from deltarule.layers.cutout import Cutout
 from deltarule.layers.dense import Dense
 from deltarule.layers.dropout import Dropout
+from deltarule.layers.dueling import Dueling
 from deltarule.layers.elu import ELU
 from deltarule.layers.embedding import Embedding
 from deltarule.layers.flatten import Flatten
@@ -65,6 +66,7 @@ __all__ = [
     "Cutout",
     "Dense",
     "Dropout",
+    "Dueling",
     "Embedding",
     "Flatten",
     "GELUTanh",

@@ -1,0 +1,1 @@
+"""Deep Q-learning: the agent, its replay memory, its exploration, and its environments."""

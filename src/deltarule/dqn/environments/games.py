@@ -1,0 +1,100 @@
+"""Gymnasium's environments, one or several side by side; after an episode's last step comes one that begins anew.
+
+That is `AutoresetMode.NEXT_STEP`: the observation that a step gives is the one it led to, the last of an episode
+included, which SAME_STEP hides in `info["final_obs"]`. A single environment is played so, too, without the
+vector's wrapping, which takes longer than most games.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from deltarule.dqn.environments.spaces import seen_of
+from deltarule.dqn.game import Game
+from deltarule.errors import DataError, SettingError
+
+Make = Callable[[], Any]
+YES, NOT = np.ones(1, bool), np.zeros(1, bool)
+Outcome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, reward, terminal, truncated: (e, ...)
+
+
+class Games:
+    """e games, and what they are like.
+
+    Args:
+        make: gives one `gymnasium.Env`.
+        vector: "sync" plays several in this process one after the other, "async" each in a process of its own.
+
+    Raises:
+        SettingError: an environment whose actions or observations an agent cannot use.
+    """
+
+    def __init__(self, name: str, make: Make, count: int = 1, vector: str = "sync"):
+        import gymnasium
+
+        if vector not in ("sync", "async"):
+            raise SettingError(f"dqn: vector must be 'sync' or 'async', got {vector!r}")
+        self.name, self.count, self.anew = name, count, False
+        self.single = make() if count == 1 else None
+        self.several: Any = None
+        if self.single is None:
+            mode = gymnasium.vector.AutoresetMode.NEXT_STEP
+            kind = gymnasium.vector.SyncVectorEnv if vector == "sync" else gymnasium.vector.AsyncVectorEnv
+            self.several = kind([make] * count, autoreset_mode=mode)
+        inner = self.single or self.several
+        spaces = (
+            (inner.observation_space, inner.action_space)
+            if self.single is not None
+            else (inner.single_observation_space, inner.single_action_space)
+        )
+        limit = getattr(inner.spec, "max_episode_steps", None) if inner.spec is not None else None
+        self.game: Game = seen_of(name, *spaces, limit)
+
+    def reset(self, seed: int) -> np.ndarray:
+        """First observations (e, ...)."""
+        self.anew = False
+        try:
+            if self.single is not None:
+                return self.array(self.single.reset(seed=seed)[0])
+            return self.array(self.several.reset(seed=seed)[0])
+        except Exception as error:
+            raise self.failed(error) from error
+
+    def step(self, action: np.ndarray) -> Outcome:
+        """What these actions (e,) led to; where an episode had ended, the first observation of the next one."""
+        try:
+            if self.single is None:
+                x, reward, terminal, truncated, _ = self.several.step(action)
+                truncated = truncated & ~terminal
+            elif self.anew:
+                self.anew = False
+                x, reward, terminal, truncated = self.single.reset()[0], (0.0,), NOT, NOT
+            else:
+                x, gained, over, cut, _ = self.single.step(int(action[0]))
+                self.anew = bool(over or cut)
+                reward, terminal, truncated = (gained,), YES if over else NOT, YES if cut and not over else NOT
+        except Exception as error:
+            raise self.failed(error) from error
+        reward = np.array(reward, np.float32)
+        if not math.isfinite(reward.sum()):
+            raise DataError(
+                f"dqn: the environment {self.name} gave a reward that is not finite, {reward.tolist()}"
+            )
+        return self.array(x), reward, terminal, truncated
+
+    def array(self, x: Any) -> np.ndarray:
+        """Observations as the replay holds them; raises DataError where one is not finite."""
+        array = np.asarray(x, self.game.kind).reshape(self.count, *self.game.observation)
+        if array.dtype == np.float32 and not math.isfinite(array.sum()) and not np.isfinite(array).all():
+            raise DataError(f"dqn: the environment {self.name} gave an observation that is NaN or infinite")
+        return array
+
+    def failed(self, error: Exception) -> DataError:
+        """The error for an environment that raised one."""
+        return DataError(f"dqn: the environment {self.name} failed: {type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        """Ends the environments."""
+        (self.single or self.several).close()

@@ -1,0 +1,167 @@
+"""Training one agent, or many of one structure at once, and measuring them."""
+
+import os
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from deltarule.cache import use_compilation_cache
+from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.checkpoint import Keeper
+from deltarule.dqn.greedy import Played
+from deltarule.dqn.run import Plan, Standing, run
+from deltarule.dqn.show import Progress
+from deltarule.errors import SettingError
+from deltarule.training.devices import set_up_cpus
+from deltarule.training.history import History, Row
+
+if TYPE_CHECKING:
+    from deltarule.dqn.agent import DQN
+
+REPORTS, MEASUREMENTS, EPISODES = 50, 20, 32  # in a run; in a measurement; where nothing else is said
+
+
+def fit(
+    agents: Sequence["DQN"],
+    steps: int,
+    *,
+    report_every: int | None = None,
+    evaluate_every: int | None = None,
+    episodes: int = EPISODES,
+    keep: str = "best",
+    callbacks: Sequence[Callable[[list[Row]], bool | None]] = (),
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
+) -> Standing:
+    """Trains agents that differ in numbers alone, all in one program where their environment is in JAX.
+
+    Args:
+        steps: of the environment, for each agent.
+        report_every: steps between two rows of figures, by default a fiftieth of all.
+        evaluate_every: steps between two measurements of the greedy policy, by default a twentieth of all.
+        episodes: of a measurement.
+        keep: "best" keeps the parameters that measured best, "last" those at the end.
+        callbacks: functions of the agents' newest rows; one that returns True stops the run.
+        progress: True or False; None shows a live line where standard error is a terminal.
+        checkpoint: a folder in which the run is written down, the replay memory included.
+        resume: whether the run goes on from the newest whole checkpoint there. With an environment in JAX it ends
+            bit for bit as if it had never stopped; Gymnasium's begin new episodes.
+
+    Raises:
+        SettingError, DataError, DivergedError, FileError: as `DQN.fit` states.
+    """
+    first = agents[0]
+    rules = first.rules
+    before = 0 if first.agent is None else int(first.agent.steps)
+    plan = plan_of(rules.every, steps, report_every, evaluate_every, episodes, keep, before)
+    require_alike(agents)
+    use_compilation_cache()
+    if len(agents) > 1:
+        set_up_cpus(None)  # a core for each share of them
+    if resume and checkpoint is None:
+        raise SettingError("dqn: resume goes on from a checkpoint; say checkpoint, the folder that has it")
+    path = first.new_path(plan.every)
+    begun = [agent.agent if agent.agent is not None else agent.fresh() for agent in agents]
+    rows = [list(agent.history.rows) for agent in agents]
+    at = Standing(rows, [agent.best for agent in agents], before // rules.every)
+    at.schedules = [agent.rules.schedule() for agent in agents]
+    shown = Progress(before, plan.blocks * rules.every, path.name, progress)
+
+    def show(rows: list[Row]) -> bool:
+        shown.show(rows, at)
+        answers = [callback(rows) for callback in callbacks]
+        return any(answers)
+
+    try:
+        with NOTHING if checkpoint is None else Keeper(checkpoint, agents, plan, at) as keeper:
+            if keeper is not None:
+                begun = keeper.find(begun) if resume else keeper.require_empty(begun)
+            path.begin(begun)
+            with shown:
+                run(path, plan, at, show, NOTHING if keeper is None else lambda: keeper.between(path))
+            if keeper is not None:
+                keeper.write(path)
+    except BaseException as error:
+        at.ended = f"{type(error).__name__}: {error}"
+        raise
+    finally:  # whatever ends the run, what was learned is kept
+        if path.is_whole:
+            for agent, state, rows, best in zip(agents, path.members(), at.rows, at.best, strict=True):
+                kept = (state.state.params, state.state.memory, state.target)
+                agent.agent = state
+                agent.best = best if best is not None else (float("nan"), int(state.steps), kept)
+                agent.history = History(rows, ended=at.ended, notes=at.notes)
+        path.close()
+    return at
+
+
+class Nothing:
+    """Does nothing, where something may be done."""
+
+    def __call__(self) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: Any) -> None: ...
+
+
+NOTHING = Nothing()
+
+
+def plan_of(
+    every: int,
+    steps: int,
+    report_every: int | None,
+    evaluate_every: int | None,
+    episodes: int,
+    keep: str,
+    before: int = 0,
+) -> Plan:
+    """The run in blocks, after so many steps `before` it; raises SettingError for a setting that cannot be."""
+    given = {"steps": steps, "report_every": report_every, "evaluate_every": evaluate_every, "episodes": episodes}
+    for name, value in given.items():
+        if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+            raise SettingError(f"dqn: {name} must be a whole number of at least 1, got {value!r}")
+    if keep not in ("best", "last"):
+        raise SettingError(f"dqn: keep must be 'best' or 'last', got {keep!r}")
+    blocks = -(-steps // every)
+    rows = max(1, (report_every or -(-steps // REPORTS)) // every)
+    measured = evaluate_every or -(-steps // MEASUREMENTS)
+    return Plan(
+        before // every + blocks, min(rows, blocks), max(1, round(measured / (rows * every))), episodes, keep
+    )
+
+
+def require_alike(agents: Sequence["DQN"]) -> None:
+    """Raises SettingError where agents differ in more than numbers, so that one program cannot train them."""
+    first = agents[0]
+    for agent in agents[1:]:
+        if (agent.agent is None) != (first.agent is None):
+            raise SettingError("dqn: of agents that train together all have been trained before, or none")
+        same = (
+            agent.step.structure() == first.step.structure()
+            and agent.rules.structure() == first.rules.structure()
+            and agent.environment == first.environment
+        )
+        if not same:
+            raise SettingError(
+                "dqn: agents that train together may differ in seeds and numbers alone (learning_rate, gamma, "
+                f"tau, epsilon, alpha, beta); {agent} differs from {first} in more: train them one after the other"
+            )
+
+
+def evaluate(agents: Sequence["DQN"], episodes: int, seed: int = 0) -> list[Played]:
+    """Episodes of each agent's greedy policy, with the parameters that it keeps."""
+    plan_of(1, 1, None, None, episodes, "best")
+    trained: list[Agent] = [agent.trained() for agent in agents]
+    path = agents[0].new_path(1)
+    try:
+        path.begin(trained)
+        played = path.evaluate(episodes, 2**20 + seed)
+    finally:
+        path.close()
+    return [jax.tree.map(lambda a, m=m: np.asarray(a)[m], played) for m in range(len(agents))]

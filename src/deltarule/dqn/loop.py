@@ -1,0 +1,115 @@
+"""The compiled loop: acting, environment, replay and learning as one program.
+
+for each block:   r rows of acting → into the replay → θ⁻ if it is due → k gradient steps
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from deltarule.dqn.agent_state import ACT, Agent, Play, keys
+from deltarule.dqn.environments.environment import Environment
+from deltarule.dqn.exploration import epsilon_greedy
+from deltarule.dqn.input import as_input
+from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Array, Rows
+from deltarule.dqn.rules import Rules
+from deltarule.dqn.study import Studied, study
+from deltarule.layers.layer import Context, Memory, Params
+from deltarule.training.step import State, Step
+
+
+class Block(NamedTuple):
+    """What a block tells.
+
+    Attributes:
+        episodes: how many ended in it; `gained` and `length` are sums over them.
+        lasts: rows of last observations, in which no step was made.
+    """
+
+    episodes: Array
+    gained: Array
+    length: Array
+    lasts: Array
+    studied: Studied
+
+
+def values(
+    step: Step, rules: Rules, params: Params, state: State, seen: jax.Array, memory: Memory, fresh: jax.Array
+) -> tuple[jax.Array, Memory]:
+    """(Q (e, a), memory) of what is seen (e, ...); a recurrent network moves its memory on."""
+    x = as_input(seen)
+    if not rules.sequence:
+        return step.net.predict(params, x, state.memory), memory
+    q, memory = step.net.advance(params, x[:, None], Context(memory=memory, starts=fresh[:, None]))
+    return q[:, 0], memory
+
+
+def look(seen: Array, x: Array, fresh: Array, stack: int) -> Array:
+    """What the agent sees once x (e, ...) has come: the last observations, or x alone at an episode's start."""
+    if stack == 1:
+        return x
+    begins = fresh.reshape(-1, *[1] * (x.ndim - 1))
+    return jnp.where(begins, jnp.concatenate([x] * stack, -1), jnp.concatenate([seen[..., x.shape[-1] :], x], -1))
+
+
+def one_row(step: Step, rules: Rules, environment: Environment, state: State, play: Play, drawn: Any):
+    """(play, (row, finished)) after a step in every environment, or the start of its next episode."""
+    x = jax.vmap(environment.observe)(play.world)  # (e, ...)
+    q, memory = values(step, rules, state.params, state, play.seen, play.memory, play.fresh)
+    action = epsilon_greedy(q, drawn["explores"], drawn["action"])
+    world, reward, terminal = jax.vmap(environment.step)(play.world, action, drawn["key"])
+    length = play.length + 1
+    cut = length >= environment.limit if environment.limit is not None else jnp.zeros_like(terminal)
+    ends = jnp.where(terminal, TERMINAL, jnp.where(cut, TRUNCATED, RUNS))
+    ends = jnp.where(play.ended, LAST, ends)
+    reward = jnp.where(play.ended, 0, reward)
+    over = (ends == TERMINAL) | (ends == TRUNCATED)
+    gained = play.gained + reward
+    length = jnp.where(play.ended, 0, length)
+
+    def choose(fresh, moved):
+        return jnp.where(play.ended.reshape(-1, *[1] * (moved.ndim - 1)), fresh, moved)
+
+    world = jax.tree.map(choose, drawn["fresh"], world)
+    seen = look(play.seen, jax.vmap(environment.observe)(world), play.ended, rules.stack)
+    finished = over.sum(), jnp.where(over, gained, 0).sum(), jnp.where(over, length, 0).sum(), play.ended.sum()
+    moved = Play(world, seen, over, length, jnp.where(over, 0, gained), memory, play.ended)
+    return moved, (Rows(x, action, reward, ends), finished)
+
+
+def block(step: Step, rules: Rules, environment: Environment, agent: Agent) -> tuple[Agent, Block]:
+    """The agent after a block, and what it tells."""
+    r, e, state = rules.rows, rules.environments, agent.state
+    at = agent.steps + e * jnp.arange(r)  # (r,)
+    epsilon = jnp.clip(jnp.broadcast_to(rules.schedule().at(at, agent.numbers["epsilon"]), (r,)), 0, 1)
+    explores, action, worlds, reset = jax.random.split(keys(state, ACT, agent.steps), 4)
+    drawn = {
+        "explores": jax.random.uniform(explores, (r, e)) < epsilon[:, None],
+        "action": jax.random.randint(action, (r, e), 0, environment.actions),
+        "key": jax.random.split(worlds, (r, e)),
+        "fresh": jax.vmap(jax.vmap(environment.reset))(jax.random.split(reset, (r, e))),
+    }
+
+    def one(play: Play, drawn: Any):
+        return one_row(step, rules, environment, state, play, drawn)
+
+    play, (rows, finished) = jax.lax.scan(one, agent.play, drawn)
+    agent, studied = study(step, rules, agent._replace(play=play), rows)
+    episodes, gained, length, lasts = jax.tree.map(jnp.sum, finished)
+    return agent, Block(episodes, gained, length, lasts, studied)
+
+
+def blocks(
+    step: Step, rules: Rules, environment: Environment, room: int, agent: Agent, count: jax.Array
+) -> tuple[Agent, Block]:
+    """The agent after `count` blocks, and what each told, (room,); zeros behind the last."""
+    shapes = jax.eval_shape(lambda agent: block(step, rules, environment, agent)[1], agent)
+    told = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), shapes)
+
+    def one(number, carried):
+        agent, told = carried
+        agent, new = block(step, rules, environment, agent)
+        return agent, jax.tree.map(lambda all_, each: all_.at[number].set(each), told, new)
+
+    return jax.lax.fori_loop(0, count, one, (agent, told))

@@ -1,0 +1,96 @@
+"""What follows the acting, in either path: the rows go into the replay, θ⁻ moves if it is due, and θ learns."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from deltarule.dqn.agent_state import LEARN, Agent, keys
+from deltarule.dqn.learn import Learned, gradient_step, learn_uniform, targets
+from deltarule.dqn.priorities import LEAST, draw_by_priority, opened, put
+from deltarule.dqn.replay import Array, Rows, append
+from deltarule.dqn.rules import Rules
+from deltarule.dqn.sequences import learn_sequences
+from deltarule.dqn.transitions import draw, transitions_at
+from deltarule.training.step import Step
+
+
+class Studied(NamedTuple):
+    """What learning tells: the means of the loss and of Q(X, A) over the gradient steps, and their number."""
+
+    loss: Array
+    q: Array
+    steps: Array
+
+
+def study(step: Step, rules: Rules, agent: Agent, rows: Rows) -> tuple[Agent, Studied]:
+    """The agent after rows (r, e, ...) that it has acted, and what it learned from its memory."""
+    replay = append(agent.replay, rows)
+    priorities = agent.priorities
+    if priorities is not None:
+        priorities = opened(priorities, replay, rules)
+    before, steps = agent.steps, agent.steps + rules.every
+    agent = agent._replace(replay=replay, priorities=priorities, steps=steps)
+    agent = agent._replace(target=moved_target(rules, agent, before))
+    ready = (steps >= rules.warm_up) & (replay.filled * rules.environments >= rules.needed)
+    learn = prioritised if rules.prioritised else sequences if rules.sequence else uniform
+
+    def learned(agent: Agent):
+        state, priorities, learned = learn(step, rules, agent)
+        told = Studied(learned.loss.mean(), learned.q.mean(), jnp.int32(rules.gradient_steps))
+        return state, priorities, told
+
+    def idle(agent: Agent):
+        return agent.state, agent.priorities, Studied(jnp.float32(0), jnp.float32(0), jnp.int32(0))
+
+    state, priorities, studied = jax.lax.cond(ready, learned, idle, agent)
+    return agent._replace(state=state, priorities=priorities), studied
+
+
+def moved_target(rules: Rules, agent: Agent, before: jax.Array):
+    """θ⁻ ← τ θ + (1 − τ) θ⁻ where the steps have come past a multiple of `target_every`."""
+    due = agent.steps // rules.target_every > before // rules.target_every
+    tau = agent.numbers["tau"]
+
+    def move(target, params):
+        return jax.tree.map(lambda old, new: old + tau * (new - old), target, params)
+
+    return jax.lax.cond(due, move, lambda target, params: target, agent.target, agent.state.params)
+
+
+def uniform(step: Step, rules: Rules, agent: Agent):
+    """Every transition is as likely as any other; all batches are drawn at once."""
+    shape = rules.gradient_steps, rules.batch_size
+    places = draw(agent.replay, rules, keys(agent.state, LEARN, agent.steps), shape)
+    batches = transitions_at(agent.replay, rules, agent.numbers["gamma"], *places)  # (k, n, ...)
+    state, learned = learn_uniform(step, rules, agent.state, agent.target, batches)
+    return state, agent.priorities, learned
+
+
+def sequences(step: Step, rules: Rules, agent: Agent):
+    """Sequences of steps, for a recurrent network."""
+    state, learned = learn_sequences(step, rules, agent)
+    return state, agent.priorities, learned
+
+
+def prioritised(step: Step, rules: Rules, agent: Agent):
+    """Transitions in proportion to what they missed when they were last learned from."""
+    numbers, e = agent.numbers, rules.environments
+    grown = jnp.minimum(agent.steps / numbers["beta_steps"], 1.0)
+    beta = numbers["beta"] + (1 - numbers["beta"]) * grown
+
+    def one(carried, number):
+        state, priorities = carried
+        key = jax.random.fold_in(keys(state, LEARN, agent.steps), number)
+        places, weight = draw_by_priority(priorities, key, rules.batch_size, beta)
+        batch = transitions_at(agent.replay, rules, numbers["gamma"], places // e, places % e)
+        y = targets(step, rules, state, agent.target, batch)
+        state, learned = gradient_step(step, state, batch, y, weight)
+        p = (jnp.abs(learned.error) + LEAST) ** numbers["alpha"]
+        priorities = put(priorities, places, jnp.where(weight > 0, p, 0.0))
+        priorities = priorities._replace(most=jnp.maximum(priorities.most, p.max()))
+        return (state, priorities), learned
+
+    start = agent.state, agent.priorities
+    (state, priorities), learned = jax.lax.scan(one, start, jnp.arange(rules.gradient_steps))
+    return state, priorities, Learned(learned.loss, learned.q, learned.error)
