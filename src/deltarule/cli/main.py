@@ -12,6 +12,8 @@ COMMANDS = {
     "demo": "train a network on handwritten digits and show the result",
     "train": "train a network on a table, a series, images or a text",
     "sweep": "train a network under many settings at once, and compare them",
+    "dqn": "train agents on an environment by deep Q-learning, and show how they play",
+    "play": "let an agent that learned an environment play it, in figures, a GIF or a window",
     "launch": "run train, or a script, in several processes that train as one, on one machine or on many",
     "predict": "predict each row of a file, each image, or the next values of a series, with a trained model",
     "evaluate": "measure a trained model on a file that has its target, on a text, or on class folders of images",

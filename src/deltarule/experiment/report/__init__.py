@@ -1,12 +1,13 @@
 """The pages of runs: `single` is one run's, made of the other files; `comparison` sets several side by side."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from deltarule.errors import DeltaruleError, FileError
+from deltarule.errors import DeltaruleError, FileError, SettingError
 from deltarule.experiment.report.comparison import comparison, differing
 from deltarule.experiment.report.single import report
-from deltarule.experiment.run_folder import read_run
+from deltarule.experiment.run_folder import RECORD, read_record, read_run
 
 
 def report_of(folders: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
@@ -16,6 +17,8 @@ def report_of(folders: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
         FileError: a folder that holds no run, or a half-written or altered one.
         SettingError: a folder that is named twice, or too many.
     """
+    if any(has_agent(each) for each in folders):
+        return report_of_agents(folders)
     runs = [read_run(each) for each in folders]
     try:
         summaries = [{"run": str(run.folder), **run.record.get("summary", {})} for run in runs]
@@ -28,6 +31,30 @@ def report_of(folders: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
         raise FileError(
             f"{', '.join(folders)}: record.json is not as its run wrote it ({type(error).__name__}: {error}); "
             "delete it, and the report shows what the model knows"
+        ) from error
+
+
+def has_agent(folder: str) -> bool:
+    """Whether the folder is that of a run of deltarule dqn."""
+    return any(Path(folder).glob("agent*.safetensors"))
+
+
+def report_of_agents(folders: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
+    """The page of one run of deltarule dqn, and its summary; raises as `report_of` does."""
+    from deltarule.experiment.report.dqn import report as of_agents
+
+    if len(folders) > 1:
+        other = next(each for each in folders if has_agent(each))
+        raise SettingError(f"report: {other} is a run of deltarule dqn, which is not compared; name it alone")
+    record = read_record(Path(folders[0]) / RECORD)
+    try:
+        return of_agents(Path(folders[0])), {"runs": [{"run": folders[0], **record["summary"]}]}
+    except DeltaruleError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(
+            f"{folders[0]}: its record.json or metrics.jsonl is not as the run wrote it ({type(error).__name__}: "
+            f"{error})"
         ) from error
 
 
