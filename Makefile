@@ -31,6 +31,7 @@ bench: $(VENV)/peers $(VENV)/native  ## the tables of the README, against PyTorc
 	$(BIN)/python benchmarks/population.py --json
 	$(BIN)/python benchmarks/data.py --json
 	$(BIN)/python benchmarks/devices.py --json
+	$(BIN)/python benchmarks/dqn.py --json
 
 studies: $(VENV)/test $(VENV)/native  ## the claims of the theory, each with its figures and its picture
 	$(BIN)/deltarule study all --gallery docs/gallery.md
