@@ -11,7 +11,7 @@ import pytest
 import deltarule as dr
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-NETWORK, LAYER, MINE, SEQUENCES, GROWING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+NETWORK, LAYER, MINE, SEQUENCES, GROWING, GAME = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_network_trains_and_comes_back(tmp_path, monkeypatch, capsys):
@@ -38,6 +38,13 @@ def test_a_hundred_models_grow_from_one(tmp_path, monkeypatch, capsys):
     assert len(names["result"].rows) == 48
     assert "8 configurations" not in capsys.readouterr().out  # 8 draws of 2 values of dropout
     assert names["best"].evaluate(names["x"], names["y"])["accuracy"] > 0.8
+
+
+def test_the_game_is_played(capsys):
+    names = {"dr": dr}
+    exec(GAME, names)
+    assert len(names["agent"].history.rows) > 1
+    assert "interquartile_mean" in capsys.readouterr().out
 
 
 def test_the_layer_is_dense():
