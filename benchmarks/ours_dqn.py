@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -40,14 +39,13 @@ CLEANRL: dict[str, Any] = {
     "target_every": 500,
     "epsilon": LinearDecay(1.0, 10_000, 0.05),
     "loss": dr.SquaredError(),
+    "clip_norm": None,
 }
 
 
 def agent(settings: dict[str, Any], path: str, seed: int = 0) -> DQN:
-    """An agent; settings without clip_norm do not clip."""
-    made = DQN(GAME, path=path, seed=seed, **settings)
-    made.step = replace(made.step, clip_norm=settings.get("clip_norm"))
-    return made
+    """An agent with these settings."""
+    return DQN(GAME, path=path, seed=seed, **settings)
 
 
 class Ours:

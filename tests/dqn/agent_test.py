@@ -35,6 +35,7 @@ BOX, BYTES = gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Box(0, 255, (6,
     [
         (odd(actions=BOX), {}, r"has continuous actions, Box\(.*wrap the environment such that"),
         (odd(actions=gymnasium.spaces.MultiDiscrete([2, 3])), {}, "has MultiDiscrete actions"),
+        (odd(actions=gymnasium.spaces.Discrete(2, start=1)), {}, "counts from 1, .* counts from 0"),
         ("Pendulum-v1", {"path": "gymnasium"}, "Pendulum-v1 has continuous actions"),
         (
             odd(observations=gymnasium.spaces.Dict(a=BOX)),

@@ -9,7 +9,7 @@ from deltarule import networks
 from deltarule.dqn.agent import DQN
 from deltarule.dqn.environments.opening import Named
 from deltarule.dqn.replay import LAST, RUNS, TRUNCATED, empty_rows
-from deltarule.dqn.tuned import dense_net, tuned
+from deltarule.dqn.tuned import network_for, tuned
 from deltarule.errors import SettingError
 from deltarule.layers import Chain, Dense, Dueling, Flatten
 
@@ -50,8 +50,8 @@ def test_the_network_is_the_published_one():
 def test_pictures_are_seen_by_convolutions():
     agent = DQN(Squares, **SMALL)
     assert agent.net == networks.nature(3, (256, 256))
-    assert dense_net(agent.game, (512,), True) == Chain(*networks.nature(4, (512,)).layers, Dueling())
-    small = dense_net(agent.game._replace(observation=(8, 8, 1)), (16,), False)
+    assert network_for(agent.game, (512,), True) == Chain(*networks.nature(4, (512,)).layers, Dueling())
+    small = network_for(agent.game._replace(observation=(8, 8, 1)), (16,), False)
     assert isinstance(small, Chain)
     assert isinstance(small.layers[0], Flatten)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from deltarule.dqn.paths import CompiledPath, HostPath
 from deltarule.dqn.replay import bytes_of, require_memory
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.run import Best
-from deltarule.dqn.tuned import dense_net, tuned
+from deltarule.dqn.tuned import network_for, tuned
 from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Layer
 from deltarule.losses.huber import Huber
@@ -99,7 +98,7 @@ class DQN:
         self.path = "compiled" if isinstance(self.environment, Environment) else "gymnasium"
         self.host = None if self.path == "compiled" else self.host_path()
         self.game = self.host.game if self.host else game_of(self.environment)
-        self.net = net if net is not None else dense_net(self.game, tuple(widths), self.rules.dueling)
+        self.net = net if net is not None else network_for(self.game, tuple(widths), self.rules.dueling)
         self.step = Step(self.net, loss or Huber(), optimizer or Adam(rate), None, clip_norm)
         self.check()
         self.agent: Agent | None = None
@@ -244,6 +243,3 @@ def game_of(environment: Any) -> Game:
     """What an environment in JAX is like."""
     name = environment.name or type(environment).__name__
     return Game(name, environment.observation, environment.kind, environment.actions, environment.limit)
-
-
-Show = Callable[[list[dict[str, Any]]], bool | None]

@@ -18,7 +18,7 @@ from deltarule.training.step import State, Step
 
 
 class Learned(NamedTuple):
-    """What a gradient step tells: its loss, the mean of Q(X, A), and Y − Q of each example."""
+    """What a gradient step tells: its loss, the mean of Q(X, A), and Q(X, A) − Y of each example."""
 
     loss: jax.Array
     q: jax.Array

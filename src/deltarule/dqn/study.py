@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.dqn.agent_state import LEARN, Agent, keys
-from deltarule.dqn.learn import Learned, gradient_step, learn_uniform, targets
+from deltarule.dqn.learn import gradient_step, learn_uniform, targets
 from deltarule.dqn.priorities import LEAST, draw_by_priority, opened, put
 from deltarule.dqn.replay import Array, Rows, append
 from deltarule.dqn.rules import Rules
@@ -93,4 +93,4 @@ def prioritised(step: Step, rules: Rules, agent: Agent):
 
     start = agent.state, agent.priorities
     (state, priorities), learned = jax.lax.scan(one, start, jnp.arange(rules.gradient_steps))
-    return state, priorities, Learned(learned.loss, learned.q, learned.error)
+    return state, priorities, learned

@@ -79,7 +79,7 @@ def tuned(name: str) -> dict[str, Any]:
     return dict(TUNED.get("ALE/" if name.startswith("ALE/") else name, {}))
 
 
-def dense_net(game: Game, hidden: tuple[int, ...], dueling: bool) -> Layer:
+def network_for(game: Game, hidden: tuple[int, ...], dueling: bool) -> Layer:
     """A network from a game's observations to its actions: dense layers, behind convolutions for pictures."""
     outputs = 1 + game.actions if dueling else game.actions
     if is_picture(game):
