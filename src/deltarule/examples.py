@@ -1,17 +1,23 @@
 """Examples as a network takes them: inputs, targets, weights and lengths, checked against it and its loss."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from deltarule.data.arrays import as_features, as_weights, check_same_length, split
+from deltarule.data.batches import Batches, is_batches
+from deltarule.data.chunks import Chunked
+from deltarule.data.frames import column_names, frame_features, frame_target
 from deltarule.data.lengths import mask_of
 from deltarule.data.stream import Stream
 from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Layer, Shape
 from deltarule.losses.loss import Loss
 from deltarule.training.step import Batch
-from deltarule.training.windows import Source, is_recurrent
+from deltarule.training.windows import Source, as_source, is_recurrent, shape_of
 
 
 def features_of(x: ArrayLike, net: Layer, expected: Shape | None) -> np.ndarray:
@@ -52,18 +58,73 @@ def batch_of(
     return Batch(features, target, weights, mask)  # type: ignore[arg-type]
 
 
+def of_frame(x: Any, y: Any, notes: dict[str, Any]) -> tuple[Any, Any]:
+    """(x, y) of a data frame, its columns in the order that `notes` keeps from the first one; else as given.
+
+    y may be the name of the column that is predicted.
+    """
+    found = column_names(x)
+    if found is None:
+        if isinstance(y, str):
+            raise SettingError(f"y: {y!r} names a column, but x is no data frame; give the targets")
+        return x, y
+    target = frame_target(x, y) if isinstance(y, str) else y
+    names = notes.get("columns") or [name for name in found if not isinstance(y, str) or name != y]
+    features = frame_features(x, names)
+    notes["columns"] = names
+    return features, target
+
+
+def training_examples(
+    batch: Callable[..., Batch], x: Any, y: Any, weight: Any, lengths: Any, validation: Any, seed: int
+) -> tuple[Batch | Source | Chunked, Batch | Chunked | None]:
+    """(what is trained on, what is held out or None), of all that `Model.fit` takes; `batch` checks arrays."""
+    if y is not None:
+        data: Batch | Source | Chunked = batch(x, y, weight, lengths)
+    elif column_names(x) is not None:
+        raise SettingError('which column of the frame is predicted? Say so as y: model.fit(frame, "price")')
+    else:
+        data = as_source(Batches(x) if is_batches(x) else x, weight, lengths)
+    if validation is None or isinstance(validation, Chunked):
+        return data, validation
+    if is_batches(validation):
+        return data, Batches(validation)
+    if isinstance(validation, (tuple, list)):
+        return data, batch(*validation, like=shape_of(data)[1:])
+    return data.divided(validation) if isinstance(data, Stream) else divided(data, validation, seed)
+
+
 def check_alike(data: object, expected: Shape | None) -> None:
-    """Raises ShapeError for a stream whose examples are not of the shape that is expected."""
-    if isinstance(data, Stream) and expected is not None and data.shape[1:] != tuple(expected):
+    """Raises ShapeError for a stream or batches whose examples are not of the shape that is expected."""
+    if isinstance(data, Chunked) and expected is not None and data.shape[1:] != tuple(expected):
         raise ShapeError(
             f"x: expected a stream of examples of shape {tuple(expected)}, as in training, got {data.shape[1:]}"
         )
 
 
-def divided(data: Batch | Source, share: float, seed: int) -> tuple[Batch, Batch]:
+def check_batches(data: object, batch_size: int | None, **settings: Any) -> None:
+    """Raises SettingError for settings that minibatches made outside have decided."""
+    given = {"batch_size": batch_size, **settings}
+    if isinstance(data, Batches) and any(value is not None for value in given.values()):
+        names = ", ".join(name for name, value in given.items() if value is not None)
+        raise SettingError(
+            f"fit: {names} cannot be said of batches that come ready made: their sizes and their order are their "
+            "own, and one device takes them; leave it out, or give arrays x and y"
+        )
+
+
+def batch_size_of(data: Batch | Source | Chunked, batch_size: int | None) -> int:
+    """The examples of a step: those that are said, those of a batch or of a source, or 64, or all if fewer."""
+    if batch_size is not None:
+        return batch_size
+    n = shape_of(data)[0]
+    return min(64, n) if isinstance(data, (Batch, Stream)) else n
+
+
+def divided(data: Batch | Source | Chunked, share: float, seed: int) -> tuple[Batch, Batch]:
     """(training examples, held-out examples), drawn by the seed, classes in proportion."""
     if not isinstance(data, Batch):
-        raise SettingError("fit: a source has no share to hold out; give validation=(x, y)")
+        raise SettingError("fit: a source, or batches, have no share to hold out; give validation=(x, y)")
     classes = data.target if data.target.ndim == 1 and np.issubdtype(data.target.dtype, np.integer) else None
     kept, held = split(len(data.x), share, seed, classes)
     training, held_out = (jax.tree.map(lambda a, r=rows: a[r], data) for rows in (kept, held))

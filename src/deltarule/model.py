@@ -1,6 +1,7 @@
 """Model: what a person holds. NumPy in, NumPy out; everything between is compiled."""
 
 import os
+from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,11 +11,19 @@ from numpy.typing import ArrayLike
 
 from deltarule import __version__
 from deltarule.cache import use_compilation_cache
+from deltarule.data.chunks import Chunked
 from deltarule.data.lengths import mask_of
-from deltarule.data.stream import Stream
 from deltarule.description import to_json
 from deltarule.errors import SettingError
-from deltarule.examples import batch_of, check_alike, divided, features_of
+from deltarule.examples import (
+    batch_of,
+    batch_size_of,
+    check_alike,
+    check_batches,
+    features_of,
+    of_frame,
+    training_examples,
+)
 from deltarule.layers.layer import Layer, Shape
 from deltarule.losses.l2 import L2
 from deltarule.losses.loss import Loss
@@ -26,17 +35,16 @@ from deltarule.training.devices import Placement, check_batch, mesh_of, own, pla
 from deltarule.training.history import History
 from deltarule.training.precision import check_precision, start_scale
 from deltarule.training.processes import is_first
-from deltarule.training.run import run, run_settings
+from deltarule.training.run import evaluation_of, run, run_settings
 from deltarule.training.step import Batch, State, Step
-from deltarule.training.stream_evaluation import stream_evaluation
-from deltarule.training.windows import Source, as_source, check_window, shape_of
+from deltarule.training.windows import check_window, shape_of
 
 if TYPE_CHECKING:
     from deltarule.inspect.explain import Explanation
     from deltarule.inspect.plan import Plan
     from deltarule.inspect.trace import Trace
 
-Validation = float | tuple[ArrayLike, ...] | Stream | None
+Validation = float | tuple[Any, ...] | Chunked | Iterable[Any] | None
 
 
 class Model:
@@ -93,8 +101,8 @@ class Model:
 
     def fit(
         self,
-        x: ArrayLike | Source | Stream,
-        y: ArrayLike | None = None,
+        x: Any,
+        y: ArrayLike | str | None = None,
         *,
         epochs: int = 20,
         batch_size: int | None = None,
@@ -107,12 +115,14 @@ class Model:
         """Trains on x (n, ...) and y, from where the parameters are; returns the history of the run.
 
         Args:
-            x: the examples; or, without y, a stream of examples larger than memory (`deltarule.stream`), or a
-                source of sequences that comes in chunks (`training.windows.Source`).
+            x: the examples, as an array or a data frame; or, without y, batches (x, y) as a DataLoader gives them
+                (`data.batches.Batches`), a stream of examples larger than memory (`deltarule.stream`), or a source
+                of sequences that comes in chunks (`training.windows.Source`).
+            y: their targets; of a data frame the name of a column.
             epochs: passes over the data.
             batch_size: examples a step, 64 by default or all if fewer; an epoch's last batch may be smaller.
             validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y), or
-                (x, y, weight), or (x, y, weight, lengths); or a stream.
+                (x, y, weight), or (x, y, weight, lengths); or batches or a stream.
             sample_weight: (n,), how much each example counts.
             lengths: (n,), the time steps of each sequence x (n, t, ...), which is padded behind them.
             micro_batches: in how many parts a batch passes through the network; saves memory. Batch
@@ -126,22 +136,10 @@ class Model:
             DivergedError: the loss was lost; the model keeps its last good parameters.
             FileError: `checkpoint` cannot be used, or `resume` would go on with another run.
         """
-        given: Any = x
-        if y is None:
-            data = as_source(given, sample_weight, lengths)
-        else:
-            data = self.batch(given, y, sample_weight, lengths)
-        held_out = None
-        if isinstance(validation, Stream):
-            held_out = validation
-        elif isinstance(validation, (tuple, list)):
-            held_out = self.batch(*validation, like=shape_of(data)[1:])
-        elif validation is not None:
-            stream = isinstance(data, Stream)
-            data, held_out = data.divided(validation) if stream else divided(data, validation, self.seed)
+        data, held_out = training_examples(self.batch, x, y, sample_weight, lengths, validation, self.seed)
+        check_batches(data, batch_size, devices=settings.get("devices"), order=settings.get("order"))
         shape = shape_of(data)
-        n = shape[0]
-        size = batch_size if batch_size is not None else min(64, n) if isinstance(data, (Batch, Stream)) else n
+        n, size = shape[0], batch_size_of(data, batch_size)
         chosen = run_settings(epochs=epochs, batch_size=size, **settings)
         mesh = mesh_of(chosen.devices)
         if chosen.batch_size > n:
@@ -179,27 +177,24 @@ class Model:
                 sequence in x can have.
             SettingError: the model has not been trained.
         """
-        state, features = self.trained(), features_of(x, self.net, self.input_shape)
+        state, features = self.trained(), features_of(of_frame(x, None, self.notes)[0], self.net, self.input_shape)
         mask = None if lengths is None else mask_of(lengths, features)
         return evaluate.predict(self.net, self.loss, state.params, state.memory, features, self.precision, mask)
 
     def evaluate(
         self,
-        x: ArrayLike | Stream,
-        y: ArrayLike | None = None,
+        x: Any,
+        y: ArrayLike | str | None = None,
         sample_weight: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
     ) -> dict[str, float]:
-        """The loss and the loss's metric (accuracy, or R²) on x and y, or on a stream; raises as `fit` does."""
-        state, given = self.trained(), x
-        if isinstance(given, Stream):
-            data, program = given, stream_evaluation(self.net, self.loss, self.precision)
-            check_alike(data, self.input_shape)
-        elif y is None:
-            raise SettingError("evaluate: expected targets y, or as x a stream (deltarule.stream)")
-        else:
-            data = self.batch(given, y, sample_weight, lengths)
-            program = evaluate.evaluation_program(self.net, self.loss, self.precision)
+        """The loss and its metric (accuracy, or R²) on x and y, batches or a stream; raises as `fit` does."""
+        state = self.trained()
+        data, _ = training_examples(self.batch, x, y, sample_weight, lengths, None, self.seed)
+        if not isinstance(data, (Batch, Chunked)):
+            raise SettingError("evaluate: expected x and y, batches or a stream; a source of sequences has no end")
+        check_alike(data, self.input_shape)
+        program = evaluation_of(self.step(), data)
         loss, metric = jax.device_get(program(state.params, state.memory, data))
         return {"loss": float(loss), self.loss.metric_name: float(metric)}
 
@@ -269,13 +264,14 @@ class Model:
 
     def batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: ArrayLike | str,
         weight: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         like: Shape | None = None,
     ) -> Batch:
         """x, y, weights and lengths, checked against the network and its loss."""
+        x, y = of_frame(x, y, self.notes)
         return batch_of(self.net, self.loss, x, y, weight, lengths, self.input_shape if like is None else like)
 
     def step(self, micro_batches: int = 1) -> Step:

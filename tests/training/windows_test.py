@@ -284,7 +284,7 @@ def test_settings_that_a_source_does_not_take_are_refused(settings, message):
 
 
 def test_no_targets_and_no_source_is_refused():
-    with pytest.raises(SettingError, match="expected targets y; or as x a stream"):
+    with pytest.raises(SettingError, match="expected targets y; or as x batches"):
         fresh().fit(series()[0])
 
 

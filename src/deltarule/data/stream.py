@@ -12,7 +12,7 @@ import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from deltarule.data.block_order import (
     permuted,
     shuffle_quality,
 )
+from deltarule.data.chunks import Chunk, Chunked
 from deltarule.data.file_set import Files
 from deltarule.data.memory import told
 from deltarule.errors import SettingError
@@ -69,24 +70,8 @@ class Blocks(Protocol):
     def name(self, block: int) -> str: ...
 
 
-class Chunk(NamedTuple):
-    """Examples that are trained on between two readings, batch behind batch.
-
-    Attributes:
-        x: (S, ...), zeros behind the last example.
-        y: (n, ...).
-        examples: n, at most S.
-        steps: how many batches that is, in all processes together.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    examples: int
-    steps: int
-
-
 @dataclass(frozen=True, eq=False)
-class Stream:
+class Stream(Chunked):
     """Examples that are read as they are needed, in an order that is a pure function of seed, epoch and position.
 
     `model.fit(stream)` trains on it. `dr.stream` makes one.
@@ -169,8 +154,11 @@ class Stream:
                 rows = slice(max(first - start, 0), last - start)
                 to = places[max(start - first, 0) : int(ends[block]) - first]
                 x[to], y[to] = kept[0][rows], kept[1][rows]
-            yield Chunk(x, np.empty(0) if y is None else y, last - first, part.steps)
+            yield Chunk(x, np.empty(0) if y is None else y, last - first, part.steps, batch_size // self.shard[1])
             del x, y
+
+    def in_order(self, rows: int) -> Iterator[Chunk]:
+        return self.chunks(0, min(rows, self.chunk_rows(1)), "none")
 
     def part(self, epoch: int, chunk: int, batch_size: int, order: str) -> Part:
         """Which examples of a chunk this process reads, and their order (`block_order.Part`)."""

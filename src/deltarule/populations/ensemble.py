@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deltarule.displayed import Displayed
 from deltarule.errors import FileError, SettingError
 from deltarule.loading import assemble
 from deltarule.losses.loss import Loss
@@ -26,7 +27,7 @@ from deltarule.training.step import Batch
 BINS = 15  # of confidence, for the calibration error
 
 
-class Ensemble:
+class Ensemble(Displayed):
     """Models of one structure that answer together.
 
     Args:
@@ -40,6 +41,8 @@ class Ensemble:
     >>> three.predict(x).shape, three.spread(x).shape, len(three.members)
     ((64, 1), (64, 1), 3)
     """
+
+    shown_by = "populations.display.of_ensemble"
 
     def __init__(self, members: Sequence[Model]):
         self.members = list(members)

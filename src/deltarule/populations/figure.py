@@ -41,7 +41,9 @@ def against_settings(result: "Result") -> Figure:
             panel.set_xscale("log")
             panel.xaxis.set_major_formatter(LogFormatter())
         else:
-            panel.xaxis.set_major_locator(MaxNLocator(TICKS))
+            panel.xaxis.set_major_locator(
+                MaxNLocator(TICKS, integer=all(isinstance(value, int) for value in values))
+            )
         panel.set_xlabel(label(name))
     panels[0].set_ylabel("validation loss")
     if spans([row["validation_loss"] for row in rows]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.displayed import Displayed
 from deltarule.model import Model
 from deltarule.populations.space import Configuration
 from deltarule.populations.training import Candidate, train
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 PARTS = 5  # into which the values of a distribution are divided
 
 
-class Result:
+class Result(Displayed):
     """The members of a sweep, trained.
 
     Attributes:
@@ -27,6 +28,8 @@ class Result:
             standard deviation, and how many `members` it has.
         programs: how many were compiled, one for each structure.
     """
+
+    shown_by = "populations.display.of_sweep"
 
     def __init__(
         self, varied: Sequence[Configuration], candidates: Sequence[Candidate], data: Batch, programs: int
@@ -115,9 +118,6 @@ class Result:
 
     def __repr__(self) -> str:
         return table(self.ranking[:10], f"{len(self.ranking)} configurations, {len(self.rows)} models")
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{self!r}</pre>{self.figure().decode().partition('?>')[2]}"
 
 
 def again(candidate: Candidate, data: Batch, epochs: int) -> Model:

@@ -15,9 +15,8 @@ import jax
 import numpy as np
 
 from deltarule.cache import use_compilation_cache
-from deltarule.data.stream import Stream
 from deltarule.errors import SettingError
-from deltarule.examples import divided
+from deltarule.examples import training_examples
 from deltarule.model import Model, Validation
 from deltarule.training.devices import set_up_cpus
 from deltarule.training.population import TRAINS, Population, Rows
@@ -62,12 +61,12 @@ def examples_for(
     model: Model, x: Any, y: Any, sample_weight: Any, lengths: Any, validation: Validation
 ) -> tuple[Batch, Batch | None]:
     """(training examples, held-out examples), as `Model.fit` takes them."""
-    if isinstance(x, Stream) or isinstance(validation, Stream):
-        raise SettingError("fit: a stream is for a single model, and this is a population; give arrays")
-    data = model.batch(x, y, sample_weight, lengths)
-    if isinstance(validation, (tuple, list)):
-        return data, model.batch(*validation, like=data.x.shape[1:])
-    return divided(data, validation, model.seed) if validation is not None else (data, None)
+    data, held_out = training_examples(model.batch, x, y, sample_weight, lengths, validation, model.seed)
+    if not isinstance(data, Batch) or not isinstance(held_out, Batch | None):
+        raise SettingError(
+            "fit: streams and batches are for a single model, and this is a population; give arrays"
+        )
+    return data, held_out
 
 
 def train(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.displayed import Displayed
 from deltarule.errors import SettingError
 from deltarule.training.devices import Placement
 from deltarule.training.step import State
@@ -14,13 +15,15 @@ ALL = "all epochs"
 
 
 @dataclass
-class History:
+class History(Displayed):
     """What happened: one row of figures an epoch, and why the run ended.
 
     In float16 a row has the scale after the epoch, and the number of steps skipped so far in the run; where
     something is watched it has the figures of each layer in row["watch"]. Notes are sentences about checkpoints
     that were damaged, or that could not be written.
     """
+
+    shown_by = "inspect.display.of_history"
 
     rows: list[Row] = field(default_factory=list)
     best_epoch: int = 0

@@ -1,21 +1,26 @@
-"""One live line about a run: epoch, loss, validation, speed, time left. Plain lines where there is no terminal."""
+"""One live line about a run: epoch, loss, validation, speed, time left. Plain lines where none is redrawn."""
 
 import sys
 import time
 from typing import Any
+
+from deltarule.training.live_lines import LiveLine, in_notebook, live_line
 
 PLAIN_EVERY = 2.0  # seconds between plain lines
 LIVE_AFTER = 0.3  # seconds before the live line appears; a shorter run is left in peace
 
 
 class Progress:
-    """Shows the rows of a run on standard error; `wanted` None means only where that is a terminal."""
+    """Shows the rows of a run: in a notebook as one output of the cell, else on standard error.
+
+    `wanted` None means only where the line can be redrawn: in a notebook, or a terminal.
+    """
 
     def __init__(self, epochs: int, examples: int | None, wanted: bool | None):
         self.epochs, self.examples = epochs, examples
-        self.terminal = sys.stderr.isatty()
-        self.wanted = self.terminal if wanted is None else wanted
-        self.live: Any = None
+        self.redraws = in_notebook() or sys.stderr.isatty()
+        self.wanted = self.redraws if wanted is None else wanted
+        self.live: LiveLine | None = None
         self.shown = self.started = time.perf_counter()
         self.first = 0.0  # seconds of the first epoch, which holds the compiling
         self.waiting: dict[str, Any] | None = None  # the last row, while no plain line has told it
@@ -30,16 +35,20 @@ class Progress:
         now = time.perf_counter()
         if row["epoch"] == 1:
             self.first = row["seconds"]
-        if self.terminal:
+        if self.redraws:
             if self.live is None and now - self.started > LIVE_AFTER:
                 self.live = live_line()
             if self.live is not None:
-                self.live.update(self.text(row))
+                self.live.update(self.text(row), self.share(row))
         elif row["epoch"] == 1 or now - self.shown > PLAIN_EVERY:
             self.shown, self.waiting = now, None
             print(self.text(row), file=sys.stderr, flush=True)
         else:
             self.waiting = row
+
+    def share(self, row: dict[str, Any]) -> float:
+        """How much of the run is over."""
+        return row["epoch"] / self.epochs
 
     def text(self, row: dict[str, Any]) -> str:
         """The line for a row."""
@@ -61,28 +70,6 @@ class Progress:
             self.live.stop()
         if self.waiting is not None:
             print(self.text(self.waiting), file=sys.stderr, flush=True)
-
-
-def live_line() -> Any:
-    """A line that rich redraws in place; where rich is not installed, one that a carriage return redraws."""
-    try:
-        from rich.console import Console
-        from rich.live import Live
-    except ImportError:
-        return PlainLine()
-    live = Live(console=Console(stderr=True), refresh_per_second=8)
-    live.start()
-    return live
-
-
-class PlainLine:
-    """A line redrawn in place without rich."""
-
-    def update(self, text: str) -> None:
-        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def stop(self) -> None:
-        print(file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

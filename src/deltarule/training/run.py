@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from deltarule.data.stream import Stream
+from deltarule.data.chunks import Chunked
 from deltarule.errors import DivergedError, SettingError
 from deltarule.training.checkpoint import Checkpoints, Keeper, finite
 from deltarule.training.devices import mesh_of, over, own
@@ -108,8 +108,8 @@ def run_settings(**settings: Any) -> Settings:
 def run(
     step: Step,
     state: State,
-    data: Batch | Source | Stream,
-    validation: Batch | Stream | None,
+    data: Batch | Source | Chunked,
+    validation: Batch | Chunked | None,
     settings: Settings,
     history: History | None = None,
 ) -> tuple[State, History]:
@@ -138,7 +138,7 @@ def run(
         make = functools.partial(identity, step, state, data, validation, settings)
         keeper = Keeper(settings.checkpoint, at, restore, make)
     unattended = settings.patience is None and not settings.callbacks and keeper is None  # but for a loss
-    unattended &= not isinstance(data, Stream)  # whose program waits for each chunk
+    unattended &= not isinstance(data, Chunked)  # whose program waits for each chunk
     wanted = settings.progress if is_first() else False
     with Progress(settings.epochs, examples, wanted) as progress, keeper or nullcontext():
         if keeper is not None:
@@ -187,16 +187,16 @@ def run(
     return (at.best if restore else at.state), history
 
 
-def evaluation_of(step: Step, data: Batch | Stream | None) -> Callable:
+def evaluation_of(step: Step, data: Batch | Chunked | None) -> Callable:
     """`(params, memory, data) -> (loss, metric)` for this kind of data."""
-    if isinstance(data, Stream):
+    if isinstance(data, Chunked):
         return stream_evaluation(step.net, step.loss, step.precision)
     return evaluation_program(step.net, step.loss, step.precision)
 
 
-def epoch_of(step: Step, data: Batch | Source | Stream, settings: Settings) -> tuple[Epoch, int]:
-    """(an epoch on this data, how many examples it has): on arrays one program, or segments for checkpoints."""
-    if isinstance(data, Stream):
+def epoch_of(step: Step, data: Batch | Source | Chunked, settings: Settings) -> tuple[Epoch, int | None]:
+    """(an epoch on this data, its examples if known): on arrays one program, or segments for checkpoints."""
+    if isinstance(data, Chunked):
         return stream_program(step, settings.batch_size, settings.order), data.examples
     if not isinstance(data, Batch):
         return source_program(step, settings.window), data.examples
@@ -211,13 +211,13 @@ def epoch_of(step: Step, data: Batch | Source | Stream, settings: Settings) -> t
 
 
 def lost(
-    step: Step, state: State, data: Batch | Source | Stream, settings: Settings, history: History, number: int
+    step: Step, state: State, data: Batch | Source | Chunked, settings: Settings, history: History, number: int
 ) -> DivergedError:
     """The error for a run that was lost in epoch `number`, which starts from the good `state`."""
     del history.rows[number - 1 :]
     history.best_epoch = min(history.best_epoch, number - 1)
     history.state = state
-    if isinstance(data, Stream):
+    if isinstance(data, Chunked):
         return DivergedError(
             f"the loss was lost in epoch {number}. The model keeps its parameters from before this epoch. Try a "
             "smaller learning rate (divide it by 10), clip_norm=1.0, or inputs scaled to mean 0 and deviation 1"

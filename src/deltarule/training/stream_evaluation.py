@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.data.stream import Stream
+from deltarule.data.chunks import Chunked
 from deltarule.layers.layer import Layer, Memory, Params
 from deltarule.losses.loss import Loss, misses
 from deltarule.training.evaluate import all_outputs, rows_at_a_time
@@ -51,10 +51,9 @@ def stream_evaluation(net: Layer, loss: Loss, precision: str) -> Callable:
             return Tally(weight.sum(), total, value, 0.0, *misses(y, data.target, share))
         return Tally(weight.sum(), total, value, loss.metric(y, data.target, weight), 0.0, 0.0, 0.0)
 
-    def evaluate(params: Params, memory: Memory, stream: Stream) -> tuple[float, float]:
+    def evaluate(params: Params, memory: Memory, stream: Chunked) -> tuple[float, float]:
         tallies, step = [], Step(net, loss, None)  # type: ignore[arg-type]  # nothing is updated
-        rows = min(rows_at_a_time(stream.shape), stream.chunk_rows(1))  # a chunk of whole ones needs no copy
-        for count, _, data in ahead(on_device(step, stream.chunks(0, rows, "none"))):
+        for count, _, _, data in ahead(on_device(step, stream.in_order(rows_at_a_time(stream.shape)))):
             tallies.append(jax.device_get(tally(params, memory, data, np.int32(count))))
             del data
         return merged(loss, jax.tree.map(lambda *chunks: np.array(chunks, np.float64), *tallies))

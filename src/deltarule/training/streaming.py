@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.data.stream import Chunk, Stream
+from deltarule.data.chunks import Chunk, Chunked
 from deltarule.training.epoch import compiler_options, mean_loss
 from deltarule.training.place import After, Epoch, Place
 from deltarule.training.step import Batch, Report, State, Step
@@ -25,23 +25,22 @@ T = TypeVar("T")
 def stream_program(step: Step, batch_size: int, order: str = "permutation") -> Epoch:
     """`(state, stream, place, after) -> (state, loss)` of an epoch over a stream's chunks; each is a segment.
 
-    All chunks have one shape and run as many steps as they hold, so one program is compiled for all of them. Where
-    a layer mixes the examples of a batch, a last batch that is smaller is a second one; else it is filled up with
-    examples of weight 0, which change nothing.
+    All chunks of a stream have one shape and run as many steps as they hold, so one program is compiled for all of
+    them. Where a layer mixes the examples of a batch, a last batch that is smaller is a second one; else it is
+    filled up with examples of weight 0, which change nothing.
     """
-    program, last = chunk_program(step, batch_size), last_batch_program(step)
+    last = last_batch_program(step)
 
     def epoch(
-        state: State, stream: Stream, place: Place | None = None, after: After | None = None
+        state: State, stream: Chunked, place: Place | None = None, after: After | None = None
     ) -> tuple[State, jax.Array]:
         done = 0 if place is None else place.segments
         reports = [] if place is None else [place.reports]
         chunks = stream.chunks(int(state.epoch), batch_size, order, skip=done)
-        local = batch_size // stream.shard[1]
-        for count, steps, data in ahead(on_device(step, chunks)):
-            rest = count % local if step.net.mixes_examples else 0
+        for count, steps, size, data in ahead(on_device(step, chunks)):
+            rest = count % size if step.net.mixes_examples else 0
             full = np.int32(steps - (rest > 0))
-            state, told = program(state, data, np.int32(count), full)
+            state, told = chunk_program(step, size)(state, data, np.int32(count), full)
             reports.append(jax.tree.map(lambda a, n=full: a[:n], jax.device_get(told)))
             if rest:
                 state, told = last(state, data, np.int32(count - rest), rest)
@@ -97,14 +96,17 @@ def last_batch_program(step: Step) -> Callable:
     return last
 
 
-def on_device(step: Step, chunks: Iterable[Chunk]) -> Iterator[tuple[int, int, Batch]]:
-    """(examples, steps, the examples on the device) of each chunk, of which the host keeps nothing."""
-    for x, y, count, steps in chunks:
+def on_device(step: Step, chunks: Iterable[Chunk]) -> Iterator[tuple[int, int, int, Batch]]:
+    """(examples, steps, examples a step, the examples on the device) of each chunk; the host keeps nothing."""
+    for x, y, count, steps, size, given in chunks:
         target = step.loss.prepare(y, step.net.shape((count, *x.shape[1:])))
         target = np.concatenate([target, np.zeros((len(x) - count, *target.shape[1:]), target.dtype)])
-        data = jax.device_put(Batch(x, target, np.ones(len(x), np.float32)))  # type: ignore[arg-type]
+        weight = np.ones(len(x), np.float32)
+        if given is not None:
+            weight[:count] = given
+        data = jax.device_put(Batch(x, target, weight))  # type: ignore[arg-type]
         del x, y, target
-        yield count, steps, jax.block_until_ready(data)
+        yield count, steps, size, jax.block_until_ready(data)
         del data
 
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.data.arrays import as_features
-from deltarule.data.stream import Stream
+from deltarule.data.chunks import Chunked
 from deltarule.errors import SettingError, ShapeError
 from deltarule.kernels.shares import whole
 from deltarule.layers.layer import Layer, Shape, inner_layers
@@ -79,30 +79,32 @@ class Source(Protocol):
         ...
 
 
-def as_source(x: Any, weight: Any, lengths: Any) -> Source | Stream:
-    """x as a source or stream; raises SettingError where it is none, or where settings are given for arrays."""
-    if not isinstance(x, Stream) and not all(hasattr(x, name) for name in ("chunk_shape", "examples", "epoch")):
+def as_source(x: Any, weight: Any, lengths: Any) -> Source | Chunked:
+    """x as a source, a stream or batches; raises SettingError where it is none, or for settings of arrays."""
+    if not isinstance(x, Chunked) and not all(hasattr(x, name) for name in ("chunk_shape", "examples", "epoch")):
         raise SettingError(
-            "fit: expected targets y; or as x a stream (deltarule.stream), or a source of sequences with "
-            "chunk_shape, examples and epoch(number)"
+            "expected targets y; or as x batches (x, y) such as a DataLoader's, a stream (deltarule.stream), "
+            "or a source of sequences with chunk_shape, examples and epoch(number)"
         )
     if weight is not None or lengths is not None:
-        raise SettingError("fit: sample_weight and lengths go with arrays x and y, not with a source or a stream")
+        raise SettingError(
+            "fit: sample_weight and lengths go with arrays x and y, not with a source, a stream or batches"
+        )
     return x
 
 
-def shape_of(data: Batch | Source | Stream) -> Shape:
+def shape_of(data: Batch | Source | Chunked) -> Shape:
     """That of x."""
-    if isinstance(data, Stream):
+    if isinstance(data, Chunked):
         return data.shape
     return data.x.shape if isinstance(data, Batch) else tuple(data.chunk_shape)
 
 
 def check_window(
-    window: Window | None, net: Layer, data: Batch | Source | Stream, batch_size: int, parts: int
+    window: Window | None, net: Layer, data: Batch | Source | Chunked, batch_size: int, parts: int
 ) -> None:
     """Raises SettingError or ShapeError where data and network cannot be read in windows."""
-    if isinstance(data, Stream):
+    if isinstance(data, Chunked):
         if window is not None:
             raise SettingError("fit: window goes with sequences in memory or from a source; leave it out")
         return

@@ -1,0 +1,91 @@
+"""Data frames of every kind train as the arrays in them do."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+import deltarule as dr
+from deltarule.data.frames import column_names, frame_features
+
+VALUES = {"a": [1.0, 2, 3, 4], "b": [0.5, 1, 2, 3], "c": [True, False, True, False], "price": [1.0, 3, 2, 5]}
+
+
+def frames():
+    yield "polars", pl.DataFrame
+    for module, name in (("pandas", "DataFrame"), ("pyarrow", "table")):
+        yield module, lambda values, m=module, n=name: getattr(pytest.importorskip(m), n)(values)
+    yield "datasets", lambda values: pytest.importorskip("datasets").Dataset.from_dict(values)
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in frames()])
+def test_a_frame_trains_as_its_arrays_do(make):
+    frame = make(VALUES)
+    x, y = np.stack([np.asarray(VALUES[key], float) for key in "abc"], 1), np.array(VALUES["price"])
+    ours, theirs = (dr.Model(dr.Dense(1), loss=dr.SquaredError()) for _ in range(2))
+    settings = {"epochs": 2, "progress": False}
+    ours.fit(frame, "price", validation=(frame, "price"), **settings)
+    theirs.fit(x, y, validation=(x, y), **settings)
+    assert ours.history["validation_loss"] == theirs.history["validation_loss"]
+    assert ours.evaluate(frame, "price") == theirs.evaluate(x, y)
+    backwards = make({key: VALUES[key] for key in ("c", "b", "a")})
+    np.testing.assert_array_equal(ours.predict(backwards), theirs.predict(x))
+
+
+def test_the_columns_are_kept_in_the_file(tmp_path):
+    ours = dr.Model(dr.Dense(1), loss=dr.SquaredError())
+    ours.fit(pl.DataFrame(VALUES), "price", epochs=1, progress=False)
+    ours.save(tmp_path / "model.safetensors")
+    again = dr.load(tmp_path / "model.safetensors")
+    frame = pl.DataFrame({key: VALUES[key] for key in ("b", "c", "a")})
+    np.testing.assert_array_equal(again.predict(frame), ours.predict(frame))
+    with pytest.raises(dr.DataError, match="expected the columns a, b, c, but there is no a, c"):
+        again.predict(frame[["b"]])
+
+
+def test_pictures_and_classes_of_a_data_set_are_taken():
+    datasets = pytest.importorskip("datasets")
+    pictures = np.random.default_rng(0).integers(255, size=(6, 8, 5, 3), dtype=np.uint8)
+    from PIL import Image
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["no", "yes"])})
+    values = {"image": [Image.fromarray(each) for each in pictures], "label": [0, 1, 0, 1, 1, 0]}
+    data = datasets.Dataset.from_dict(values, features=features)
+    np.testing.assert_array_equal(frame_features(data, ["image"]), pictures)
+    model = dr.Model(dr.Chain(dr.Flatten(), dr.Dense(2)), loss=dr.SoftmaxCrossEntropy())
+    model.fit(data, "label", epochs=1, progress=False)
+    in_batches = dr.Model(dr.Chain(dr.Flatten(), dr.Dense(2)), loss=dr.SoftmaxCrossEntropy())
+    in_batches.fit(lambda: data.with_format("numpy").iter(batch_size=4), epochs=1, progress=False)
+    assert model.input_shape == in_batches.input_shape == (8, 5, 3)
+
+
+def test_missing_values_of_pandas_are_told_as_such():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")})
+    np.testing.assert_array_equal(frame_features(frame, ["a"]), [[1.0], [np.nan], [3.0]])
+    with pytest.raises(dr.DataError, match="expected finite numbers, but 1 of 3"):
+        dr.Model(dr.Dense(1), loss=dr.SquaredError()).fit(frame, [1.0, 2, 3], progress=False)
+
+
+def test_mixed_types_are_refused_with_the_names_of_their_columns():
+    frame = pl.DataFrame({"a": [1, 2], "town": ["x", "y"], "day": [datetime.date(2024, 1, 1)] * 2, "y": [1, 2]})
+    model = dr.Model(dr.Dense(1), loss=dr.SquaredError())
+    with pytest.raises(dr.DataError, match=r"got town \(text\), day \(dates\); leave them out"):
+        model.fit(frame, "y", progress=False)
+    lists = pl.DataFrame({"a": [1, 2], "v": [[1, 2], [3, 4]]}, schema={"a": pl.Int64, "v": pl.Array(pl.Int64, 2)})
+    with pytest.raises(dr.DataError, match=r"got arrays in v \(2,\)"):
+        frame_features(lists, ["a", "v"])
+    with pytest.raises(dr.DataError, match="there is no column 'prize'; the frame has a, town, day, y"):
+        model.fit(frame, "prize", progress=False)
+    with pytest.raises(dr.SettingError, match="which column of the frame is predicted"):
+        model.fit(frame, progress=False)
+    with pytest.raises(dr.SettingError, match="'y' names a column, but x is no data frame"):
+        model.fit(np.zeros((2, 2)), "y", progress=False)
+    twice = pytest.importorskip("pandas").DataFrame([[1, 2, 3]], columns=["a", "a", "b"])
+    with pytest.raises(dr.DataError, match="there are several a"):
+        frame_features(twice, ["a", "b"])
+
+
+def test_an_array_is_no_frame():
+    assert column_names(np.zeros(3)) is column_names([1, 2]) is column_names(dr.Dense(1)) is None
