@@ -21,7 +21,7 @@ from training.epoch_test import Centred
 from training.problem import close, step
 
 APART, MIXED = Chain(Dense(3), Tanh(), Dense(2)), Chain(Dense(3), Centred(), Dense(2))
-SMALL = 3300  # bytes: chunks of some examples
+SMALL = 3800  # bytes: chunks of some examples
 
 
 def problem(tmp_path, n=107, memory=SMALL):

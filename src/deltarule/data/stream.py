@@ -1,10 +1,10 @@
 """Examples from sets larger than memory: read in chunks whose size follows from a bound, in a known, mixed order.
 
-    S = B ⌊(M − b) / (c B)⌋,   c = 4 r + 48
+    S = B ⌊(M − b) / (c B)⌋,   c = 5 r + 48
 
 examples are a chunk, for a bound of M bytes, batches of B, examples of r bytes, and b bytes that reading a block
-takes at most. Four chunks may be in memory at a time: the one that the device computes, the next one there, the
-one that is being filled, and one that JAX has not let go yet; 48 bytes go to the order and weight of an example.
+takes at most. Five chunks may be in memory at a time: the one that the device computes, the next one there, the
+one that is being filled, and two that JAX has not let go yet; 48 bytes go to the order and weight of an example.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from deltarule.data.file_set import Files
 from deltarule.data.memory import told
 from deltarule.errors import SettingError
 
-CHUNKS, BESIDE = 4, 48  # chunks that are in memory at a time; bytes beside an example
+CHUNKS, BESIDE = 5, 48  # chunks that are in memory at a time; bytes beside an example
 STREAM_ORDERS = ("permutation", "none")
 
 
