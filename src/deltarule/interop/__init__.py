@@ -1,0 +1,1 @@
+"""Deltarule beside other tools: what takes their files, their data and their conventions."""

@@ -1,0 +1,1 @@
+"""From a model to an ONNX file: the graph, and for each kind of layer the operators that compute it."""
