@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test plain check torture bench studies peers native format clean
+.PHONY: demo test plain check docs torture bench studies peers native format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/native  ## environment, install, and a network trained on handwritten digits
@@ -18,6 +19,10 @@ check: $(VENV)/test  ## linter, formatter and type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/test $(VENV)/native  ## the documentation site, in build/site
+	$(BIN)/sphinx-build -W --keep-going -q docs build/site
+	@echo "look at build/site/index.html in a browser"
 
 torture: $(VENV)/test $(VENV)/native  ## a thousand kills, full disks and damaged files; every run must end bit-equal
 	$(BIN)/python tests/torture/drive.py --kills 1000 --json
@@ -49,24 +54,24 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/cli: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cli]"
+	$(PIP) -c constraints.txt -e ".[cli]"
 	@touch $@
 
 $(VENV)/native: $(VENV)/cli $(shell find native -type f)
 	@if ! command -v $${CXX:-c++} >/dev/null; then echo "No C++ compiler is found, so oneDNN's kernels are not built."; \
-	elif ! PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check ./native \
+	elif ! PIP_CONSTRAINT=constraints.txt $(PIP) ./native \
 	>$(VENV)/native.log 2>&1; then echo "oneDNN's kernels cannot be built here: see $(VENV)/native.log"; fi
 	@echo "Kernels: $$($(BIN)/python -c 'from deltarule.kernels.native import described; print(described())')"
 	@touch $@
 
 $(VENV)/test: $(VENV)/cli
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cli,test]"
+	$(PIP) -c constraints.txt -e ".[cli,test]"
 	@touch $@
 
 $(VENV)/peers: $(VENV)/test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cli,test,peers]"
+	$(PIP) torch==2.13.0
+	$(PIP) -c constraints.txt -e ".[cli,test,peers]"
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis

@@ -90,6 +90,20 @@ def test_a_layer_of_the_users_own_comes_back_where_it_is_allowed(tmp_path):
     np.testing.assert_array_equal(same.predict(X), model.predict(X))
 
 
+class Tripled(Doubled):
+    """One that only changes a method, and is no dataclass of its own."""
+
+    def forward(self, params, x, context):
+        return 3 * self.factor * x, ()
+
+
+def test_a_subclass_without_a_decorator_comes_back_too(tmp_path):
+    model = trained(dr.Chain(Tripled(), dr.Dense(2)))
+    model.save(tmp_path / "model.safetensors")
+    same = dr.load(tmp_path / "model.safetensors", own={"Tripled": Tripled})
+    np.testing.assert_array_equal(same.predict(X), model.predict(X))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The bytes of a model's file."""

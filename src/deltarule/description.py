@@ -55,7 +55,7 @@ def from_json(description: Any, own: dict[str, type] | None = None) -> Any:
             f"the file describes a {name}, which is not known; if it is your own class, pass it in `own`"
         )
     try:
-        if not vars(kind)["__dataclass_params__"].init:  # Chain, Branch and Reshape take *arguments
+        if not getattr(kind, "__dataclass_params__").init:  # noqa: B009  # Chain, Branch and Reshape take *arguments
             [values] = settings.values()
             return kind(*values)
         return kind(**settings)

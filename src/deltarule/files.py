@@ -10,7 +10,7 @@ from typing import IO
 from deltarule.errors import FileError
 
 
-def write_whole(path: str | os.PathLike, content: bytes) -> None:
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes beside the path and renames, so that a file in its place is never half written.
 
     Raises:
@@ -76,7 +76,7 @@ def lock(folder: Path) -> IO[bytes]:
     return file
 
 
-def make_folder(path: str | os.PathLike) -> Path:
+def make_folder(path: str | os.PathLike[str]) -> Path:
     """The folder, made if it is not there.
 
     Raises:

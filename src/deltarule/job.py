@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from deltarule.errors import FileError, SettingError
 from deltarule.files import write_whole
 
+Log = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 Watchable = Literal["all", "delta", "gradient", "saturated", "dead", "update", "noise", "example_norms"]
 
 
@@ -67,6 +68,8 @@ class Job:
         watch: What metrics.jsonl tells of each layer in every epoch, and the report shows as maps: norms of δ, of
             the gradient and of examples' own gradients, saturated and dead units, the size of updates, the
             gradient's noise; or all that apply.
+        log: Where the run is written besides its folder: tensorboard in it, mlflow in mlflow.db beside it or where
+            MLFLOW_TRACKING_URI leads, wandb and trackio where their own settings lead.
         runs: The folder for run folders.
     """
 
@@ -100,6 +103,7 @@ class Job:
     devices: str | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     watch: tuple[Watchable, ...] = ()
+    log: tuple[Log, ...] = ()
     runs: str = "runs"
 
 

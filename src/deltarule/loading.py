@@ -13,7 +13,7 @@ from deltarule.model_file import array_name, read_model
 from deltarule.training.history import History
 
 
-def load(path: str | os.PathLike, own: dict[str, type] | None = None) -> Model:
+def load(path: str | os.PathLike[str], own: dict[str, type] | None = None) -> Model:
     """The model in a file that `Model.save` wrote; its predictions are bit-equal to those before.
 
     Args:

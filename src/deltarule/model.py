@@ -203,7 +203,7 @@ class Model:
         """How many numbers are learned."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.trained().params))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model as one safetensors file, whole or not at all; raises FileError.
 
         Where several processes train as one, the first of them writes it.

@@ -16,7 +16,7 @@ FORMAT = "deltarule 1"
 
 
 def write_model(
-    path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any], form: str = FORMAT
+    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: dict[str, Any], form: str = FORMAT
 ) -> None:
     """Writes arrays by name and a JSON-able header, whole or not at all; raises FileError."""
     try:
@@ -27,7 +27,7 @@ def write_model(
     write_whole(path, save({name: np.asarray(a, order="C") for name, a in arrays.items()}, {"deltarule": text}))
 
 
-def read_model(path: str | os.PathLike, form: str = FORMAT) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_model(path: str | os.PathLike[str], form: str = FORMAT) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, header) of a model file.
 
     Raises:

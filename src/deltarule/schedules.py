@@ -73,11 +73,11 @@ def is_number(value: Any) -> bool:
 class Schedule:
     """A learning rate for every step; `schedule(k)` is the rate of step k."""
 
-    def at(self, k, n: dict[str, Any]):
+    def at(self, k: Any, n: dict[str, Any]) -> Any:
         """The rate of step k, the schedule's numbers being n."""
         raise NotImplementedError
 
-    def __call__(self, k):
+    def __call__(self, k: Any) -> Any:
         return self.at(k, numbers(self))
 
     def robbins_monro(self) -> Verdict:

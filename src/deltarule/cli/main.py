@@ -22,11 +22,15 @@ COMMANDS = {
     "explain": "print the forward and backward equations of a network, line by line, with its shapes",
     "trace": "show one training step with its numbers, as text, a page, or a notebook that computes it in NumPy",
     "report": "write the page of a run, or one that compares several runs",
+    "export": "write a trained model as an ONNX file, its preparation of the data included",
     "sample": "draw text from a model that was trained on a text",
     "study": "measure the claims of the theory, hold each against its figures, and draw it",
+    "grade": "grade a student's derivation of a backward pass, equation by equation",
+    "doctor": "tell what is installed, which devices there are, and what is missing",
+    "completion": "print a script by which a shell completes these commands",
 }
 USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + "\n".join(
-    f"  deltarule {name:9} {what}" for name, what in COMMANDS.items()
+    f"  deltarule {name:10} {what}" for name, what in COMMANDS.items()
 )
 
 

@@ -10,7 +10,7 @@ from deltarule.data.delimited import listed
 from deltarule.errors import FileError
 
 TABLES = (".parquet", ".csv", ".tsv")
-Place = str | os.PathLike
+Place = str | os.PathLike[str]
 Data = Place | Sequence[Place]
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from deltarule.data.stream import Stream
 from deltarule.data.text import TextStream
 from deltarule.experiment import images, language, series, table, table_set
 from deltarule.experiment.conclude import conclude
+from deltarule.experiment.logged import logger
 from deltarule.experiment.outcome import outcome
 from deltarule.experiment.prepared import Prepared
 from deltarule.experiment.run_folder import (
@@ -94,32 +96,39 @@ def train(
     name = begun or (new_folder(job.runs, Path(os.path.abspath(job.data)).stem) if first else "")
     folder = Path(agreed_name(str(name)))
     announce(folder)
-    try:
-        if first and begun is None:
-            write_settings(folder / SETTINGS, dataclasses.asdict(job))
-        model.fit(
-            **training,
-            epochs=settings["epochs"],
-            validation=prepared.stream or prepared.held_out,
-            patience=settings["patience"] or None,
-            callbacks=[metrics_writer(folder / METRICS)],
-            progress=progress,
-            watch=job.watch,
-            devices=job.devices,
-            checkpoint=folder / CHECKPOINTS,
-            resume=begun is not None,
-        )
-    except Interrupted as stopped:
-        raise stopped.but(f"deltarule train --resume {folder} goes on with it") from None
-    finally:
-        if model.state is not None:
-            model.save(folder / MODEL)
-        elif first and begun is None and not any((folder / CHECKPOINTS).glob("*.safetensors")):
-            shutil.rmtree(folder)  # nothing was learned
-    if not first:
-        return Result(model, folder, {}, prepared.notes)
-    write_whole(folder / METRICS, lines(model.history.rows))
-    return finish(job, prepared, model, folder, start)
+    with ExitStack() as run:
+        try:
+            if first and begun is None:
+                write_settings(folder / SETTINGS, dataclasses.asdict(job))
+            told = {"data": job.data, **settings}
+            loggers = [run.push(logger(name, folder, model, told)) for name in job.log]
+            model.fit(
+                **training,
+                epochs=settings["epochs"],
+                validation=prepared.stream or prepared.held_out,
+                patience=settings["patience"] or None,
+                callbacks=[metrics_writer(folder / METRICS), *loggers],
+                progress=progress,
+                watch=job.watch,
+                devices=job.devices,
+                checkpoint=folder / CHECKPOINTS,
+                resume=begun is not None,
+            )
+        except Interrupted as stopped:
+            raise stopped.but(f"deltarule train --resume {folder} goes on with it") from None
+        finally:
+            if model.state is not None:
+                model.save(folder / MODEL)
+            elif first and begun is None and not any((folder / CHECKPOINTS).glob("*.safetensors")):
+                shutil.rmtree(folder)  # nothing was learned
+        if not first:
+            return Result(model, folder, {}, prepared.notes)
+        write_whole(folder / METRICS, lines(model.history.rows))
+        result = finish(job, prepared, model, folder, start)
+        for each in loggers:
+            for path in (folder / MODEL, Path(result.summary["report"])):
+                each.file(path)
+    return result
 
 
 def model_of(job: Job, prepared: Prepared, network: Layer) -> Model:
@@ -193,7 +202,7 @@ def resolved(job: Job, prepared: Prepared) -> dict[str, Any]:
     else:
         examples = data.examples if isinstance(data, Stream) else len(data[0])
         size = min(32, examples) if job.batch_size is None else job.batch_size
-    others = {"data", "runs", *(name for names in ONLY_FOR.values() for name in names)}
+    others = {"data", "runs", "log", *(name for names in ONLY_FOR.values() for name in names)}
     given = dataclasses.asdict(job)
     settings = {n: value for n, value in given.items() if n not in others or value != getattr(Job, n, value)}
     return settings | {n: usual[n] for n in usual if settings[n] is None} | {"batch_size": size}

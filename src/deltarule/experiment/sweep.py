@@ -18,7 +18,7 @@ from deltarule.experiment.run import Result, finish, model_of, prepare, resolved
 from deltarule.experiment.run_folder import MODEL, SETTINGS, new_folder
 from deltarule.experiment.vary import read_space
 from deltarule.files import write_whole
-from deltarule.job import Job, write_settings
+from deltarule.job import Job, refuse_settings, write_settings
 from deltarule.model import Model
 from deltarule.populations.result import Result as Found
 from deltarule.populations.sweep import sweep as over
@@ -55,6 +55,7 @@ def sweep(
     """
     start = time.perf_counter()
     space = read_space(plan.vary)
+    refuse_settings(job, ("log",), "is for a single run, and a sweep trains many")
     prepared = prepare(job, progress)
     if isinstance(prepared.training, (Stream, TextStream)):
         raise SettingError("sweep: a stream is for one model, and a sweep trains many; use deltarule train")

@@ -52,7 +52,7 @@ class Checkpoints:
     3
     """
 
-    folder: str | os.PathLike
+    folder: str | os.PathLike[str]
     every_seconds: float = 30.0
     every_steps: int | None = None
     keep: int = 3

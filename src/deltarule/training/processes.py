@@ -98,7 +98,7 @@ def from_first(array: np.ndarray) -> np.ndarray:
     return np.asarray(broadcast_one_to_all(array))
 
 
-def announce(folder: str | os.PathLike) -> None:
+def announce(folder: str | os.PathLike[str]) -> None:
     """Tells the launcher in which folder the run is, so that it can be resumed from there."""
     if file := os.environ.get(RUN_FILE):
         Path(file).write_text(os.path.abspath(folder))

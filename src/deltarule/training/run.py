@@ -75,7 +75,7 @@ class Settings:
     window: Any = None
     devices: Any = None
     watch: str | Sequence[str] = ()
-    checkpoint: Checkpoints | str | os.PathLike | None = None
+    checkpoint: Checkpoints | str | os.PathLike[str] | None = None
     resume: bool = False
 
     def __post_init__(self):
