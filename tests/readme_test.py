@@ -2,37 +2,54 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import deltarule as dr
+from documents import DOCS, snippets
+from documents import README as PAGE
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-NETWORK, LAYER, MINE, SEQUENCES, GROWING, GAME = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+README = PAGE.read_text()
+GIVEN = {"dataclass": dataclass, "Layer": dr.Layer, "Equations": dr.Equations, "Cost": dr.Cost}  # of "A layer"
+
+HELD = r"^(class )?(history|Dense|Mine|ten|agent)\b"  # what the snippets make that a test of its own holds
+OTHERS = [
+    pytest.param(snippet, marks=pytest.mark.torch if snippet.torch else (), id=f"line {snippet.line}")
+    for snippet in snippets(PAGE)
+    if not re.search(HELD, snippet.text, re.MULTILINE)
+]
 
 
-def test_the_network_trains_and_comes_back(tmp_path, monkeypatch, capsys):
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What the code writes is written in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    exec(NETWORK, {})
+
+
+@pytest.fixture
+def after(record_property):
+    """Executes the snippet that makes a name, with NumPy and Deltarule at hand; gives all names after it."""
+
+    def run(name):
+        [snippet] = [each for each in snippets(PAGE) if re.search(rf"^(class )?{name}\b", each.text, re.MULTILINE)]
+        names = {"np": np, "dr": dr, **GIVEN}
+        snippet.run(names)
+        record_property("snippets", 1)
+        return names
+
+    return run
+
+
+def test_the_network_trains_and_comes_back(after, tmp_path, capsys):
+    after("history")
     assert (tmp_path / "model.safetensors").exists()
     assert "accuracy" in capsys.readouterr().out
 
 
-def test_the_sequences_are_learned_in_windows():
-    names = {"np": np, "dr": dr}
-    exec(SEQUENCES, names)
-    losses = names["model"].history["loss"]
-    assert losses[-1] < 0.5 * losses[0]
-    assert int(names["model"].state.step) == 3 * 4 * 13
-
-
-def test_a_hundred_models_grow_from_one(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names = {"np": np, "dr": dr}
-    exec(GROWING, names)
+def test_a_hundred_models_grow_from_one(after, capsys):
+    names = after("ten")
     assert len(names["ten"].members) == 10
     assert names["result"].programs == 1
     assert len(names["result"].rows) == 48
@@ -40,16 +57,14 @@ def test_a_hundred_models_grow_from_one(tmp_path, monkeypatch, capsys):
     assert names["best"].evaluate(names["x"], names["y"])["accuracy"] > 0.8
 
 
-def test_the_game_is_played(capsys):
-    names = {"dr": dr}
-    exec(GAME, names)
+def test_the_game_is_played(after, capsys):
+    names = after("agent")
     assert len(names["agent"].history.rows) > 1
     assert "interquartile_mean" in capsys.readouterr().out
 
 
-def test_the_layer_is_dense():
-    names = {"dataclass": dataclass, "Layer": dr.Layer, "Equations": dr.Equations, "Cost": dr.Cost}
-    exec(LAYER, names)
+def test_the_layer_is_dense(after):
+    names = after("Dense")
     shown, ours, shape = names["Dense"](3), dr.Dense(3), (7, 5)
     rng = np.random.default_rng(0)
     params = {"W": jnp.asarray(rng.normal(size=(5, 3))), "b": jnp.asarray(rng.normal(size=3))}
@@ -77,21 +92,20 @@ def test_the_equations_are_those_that_are_printed():
         assert line in text.splitlines()
 
 
-def test_the_wrong_layer_is_told_as_it_is_printed():
-    names = {}
-    exec(MINE, names)
-    told = str(dr.check(names["net"], (8, 4)))
+def test_the_wrong_layer_is_told_as_it_is_printed(after):
+    told = str(dr.check(after("Mine")["net"], (8, 4)))
     block = README[README.index("  ✗ layer 2, Mine(3)") :].partition("```")[0]
     assert block.rstrip() in told
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_what_it_links_to_is_there(link):
-    assert (Path(__file__).parent.parent / link).exists()
+@pytest.mark.parametrize("snippet", OTHERS)
+def test_every_other_snippet_runs(snippet, record_property):
+    snippet.run({"np": np, "dr": dr})
+    record_property("snippets", 1)
 
 
 def test_every_layer_is_in_the_table_with_its_equation():
-    layers = README.partition("Every layer is a file")[2]
+    layers = (DOCS / "reference" / "at-a-glance.md").read_text()
     rows = re.findall(r"^\| (`.*`.*?) \| (.+) \|$", layers, re.MULTILINE)
     named = {name for names, equation in rows if equation for name in re.findall(r"`(\w+)", names)}
     assert named == set(dr.layers.__all__)
