@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test plain check docs torture bench studies peers native format clean
+.PHONY: demo test plain check docs tutorials torture bench studies peers native format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/native  ## environment, install, and a network trained on handwritten digits
@@ -23,6 +23,9 @@ check: $(VENV)/test  ## linter, formatter and type checker
 docs: $(VENV)/test $(VENV)/native  ## the documentation site, in build/site
 	$(BIN)/sphinx-build -W --keep-going -q docs build/site
 	@echo "look at build/site/index.html in a browser"
+
+tutorials: $(VENV)/test $(VENV)/native  ## the tutorials' notebooks, executed anew with their outputs
+	$(BIN)/python docs/extensions/execute.py docs/tutorials/*.ipynb
 
 torture: $(VENV)/test $(VENV)/native  ## a thousand kills, full disks and damaged files; every run must end bit-equal
 	$(BIN)/python tests/torture/drive.py --kills 1000 --json

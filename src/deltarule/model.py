@@ -14,6 +14,7 @@ from deltarule.cache import use_compilation_cache
 from deltarule.data.chunks import Chunked
 from deltarule.data.lengths import mask_of
 from deltarule.description import to_json
+from deltarule.displayed import Displayed
 from deltarule.errors import SettingError
 from deltarule.examples import (
     batch_of,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 Validation = float | tuple[Any, ...] | Chunked | Iterable[Any] | None
 
 
-class Model:
+class Model(Displayed):
     """A network with its loss, its optimizer and, once it has seen data, its parameters.
 
     Args:
@@ -67,6 +68,8 @@ class Model:
     >>> model.predict([[0.5]]).round(2).tolist()
     [[2.5]]
     """
+
+    shown_by = "inspect.display.of_model"
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Progress while image files are read."""
 
 from deltarule.experiment.reading import Reading
-from deltarule.training.progress import PlainLine
+from deltarule.training.live_lines import PlainLine
 
 
 def test_long_reading_is_told_now_and_then(monkeypatch, capsys):

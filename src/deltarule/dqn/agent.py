@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from deltarule.cache import use_compilation_cache
 from deltarule.data.memory import available_memory
+from deltarule.displayed import Displayed
 from deltarule.dqn.agent_state import Agent, batch_shape, new_agent, seen_shape
 from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.environments.opening import Path as Way
@@ -37,7 +38,7 @@ from deltarule.training.step import Step
 RULES = {field.name for field in dataclasses.fields(Rules)}
 
 
-class DQN:
+class DQN(Displayed):
     """Deep Q-learning on one environment (Mnih et al. 2015).
 
     Args:
@@ -64,6 +65,8 @@ class DQN:
     ('compiled', 2)
     """
 
+    shown_by = "dqn.display.of_agent"
+
     def __init__(
         self,
         environment: Any,
@@ -78,7 +81,7 @@ class DQN:
         path: Way = "auto",
         vector: str = "sync",
         replay: Literal["device", "file"] = "device",
-        replay_folder: str | os.PathLike | None = None,
+        replay_folder: str | os.PathLike[str] | None = None,
         **rules: Any,
     ):
         if unknown := set(rules) - RULES:
@@ -208,7 +211,7 @@ class DQN:
         light = self.agent._replace(replay=None, priorities=None, play=None)  # type: ignore[arg-type]
         return light._replace(state=light.state._replace(params=params, memory=memory), target=target)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the policy as one safetensors file, whole or not at all; raises FileError."""
         from deltarule.dqn.agent_file import save
 
@@ -226,7 +229,7 @@ class DQN:
         return f"DQN({self.name!r}, {self.net}, path={self.path!r}, seed={self.seed})"
 
 
-def checked_folder(replay: str, folder: str | os.PathLike | None, path: str) -> Path | None:
+def checked_folder(replay: str, folder: str | os.PathLike[str] | None, path: str) -> Path | None:
     """The folder of a replay in a file, or None; raises SettingError for settings that do not go together."""
     if replay not in ("device", "file"):
         raise SettingError(f"dqn: replay must be 'device' or 'file', got {replay!r}")

@@ -37,7 +37,7 @@ def described(agent: "DQN") -> dict[str, Any]:
     }
 
 
-def save(agent: "DQN", path: str | os.PathLike) -> None:
+def save(agent: "DQN", path: str | os.PathLike[str]) -> None:
     """Writes the parameters that the agent keeps; raises FileError, or SettingError where it was not trained."""
     agent.trained()
     assert agent.best is not None
@@ -55,7 +55,7 @@ def save(agent: "DQN", path: str | os.PathLike) -> None:
     write_model(path, arrays, header, FORMAT)
 
 
-def load_agent(path: str | os.PathLike, environment: Any = None, own: dict[str, type] | None = None) -> "DQN":
+def load_agent(path: str | os.PathLike[str], environment: Any = None, own: dict[str, type] | None = None) -> "DQN":
     """The agent in a file that `DQN.save` wrote; `fit` goes on with it, from an empty replay and a new optimizer.
 
     Args:

@@ -36,7 +36,7 @@ class Keeper:
         FileError: the folder cannot be used, or another process writes there.
     """
 
-    def __init__(self, folder: str | os.PathLike, agents: Sequence["DQN"], plan: Plan, at: Standing):
+    def __init__(self, folder: str | os.PathLike[str], agents: Sequence["DQN"], plan: Plan, at: Standing):
         self.folder, self.at = make_folder(folder), at
         self.held = lock(self.folder)
         remove(self.folder.glob(f".{NAME}*"))

@@ -34,7 +34,7 @@ def fit(
     keep: str = "best",
     callbacks: Sequence[Callable[[list[Row]], bool | None]] = (),
     progress: bool | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> Standing:
     """Trains agents that differ in numbers alone, all in one program where their environment is in JAX.
@@ -46,7 +46,7 @@ def fit(
         episodes: of a measurement.
         keep: "best" keeps the parameters that measured best, "last" those at the end.
         callbacks: functions of the agents' newest rows; one that returns True stops the run.
-        progress: True or False; None shows a live line where standard error is a terminal.
+        progress: True or False; None shows a live line in a notebook or a terminal.
         checkpoint: a folder in which the run is written down, the replay memory included.
         resume: whether the run goes on from the newest whole checkpoint there. With an environment in JAX it ends
             bit for bit as if it had never stopped; Gymnasium's begin new episodes.

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.displayed import Displayed
 from deltarule.dqn.agent import DQN
 from deltarule.dqn.fitting import evaluate, fit
 from deltarule.dqn.returns import Summary, summary
@@ -46,13 +47,15 @@ class DQNPopulation:
         return Result(self.agents, self.configurations, groups)
 
 
-class Result:
+class Result(Displayed):
     """What agents came to.
 
     Attributes:
         rows: an agent each: what was varied, and the mean `return` of its greedy policy over 100 episodes.
         programs: how many were compiled.
     """
+
+    shown_by = "dqn.display.of_population"
 
     def __init__(self, agents: list[DQN], varied: list[Configuration], groups: list[list[DQN]]):
         self.agents, self.programs = agents, len(groups)

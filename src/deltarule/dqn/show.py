@@ -1,4 +1,4 @@
-"""One live line about a run: steps, return, ε, loss, speed, time left. Plain lines where there is no terminal."""
+"""One live line about a run: steps, return, ε, loss, speed, time left. Plain lines where none is redrawn."""
 
 from typing import Any
 
@@ -19,9 +19,12 @@ class Progress(Lines):
         told = mean(rows) | {"epoch": len(at.rows[0]), "moves": at.moves, "agents": len(rows)}
         super().show(told)
 
+    def share(self, row: dict[str, Any]) -> float:
+        return (row["steps"] - self.before) / (self.epochs - self.before)
+
     def text(self, row: dict[str, Any]) -> str:
         """The line for a row."""
-        share = (row["steps"] - self.before) / (self.epochs - self.before)
+        share = self.share(row)
         parts = [f"step {row['steps']:,}/{self.epochs:,} ({self.path})"]
         if row["agents"] > 1:
             parts.append(f"{row['agents']} agents")

@@ -133,5 +133,5 @@ class Report:
             for mark in self.marks
         )
         head = "<tr><th>equation</th><th></th><th>points</th><th>what is wrong</th></tr>"
-        foot = f"<tr><th colspan=2>total</th><th>{self.points:g}/{self.max_points:g}</th><th></th></tr>"
+        foot = f'<tr><th colspan="2">total</th><th>{self.points:g}/{self.max_points:g}</th><th></th></tr>'
         return f"<table>{head}{rows}{foot}</table>"

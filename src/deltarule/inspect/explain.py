@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from itertools import groupby
 from numbers import Integral
 from textwrap import wrap
@@ -25,7 +26,7 @@ TITLES = {
 STYLE = """<style>
 .derivation { display: grid; grid-template-columns: repeat(3, auto); gap: .4em 1.2em; }
 .derivation { justify-content: start; align-items: center; overflow-x: auto; }
-.derivation h3, .derivation h4 { grid-column: 1 / -1; margin: .8em 0 0; }
+.derivation h3, .derivation h4 { grid-column: 1 / -1; margin: .8em 0 0; padding: 0; }
 .derivation h4 { font-weight: normal; font-size: 1em; opacity: .7; margin: .3em 0 0; }
 .derivation .number { opacity: .6; }
 .derivation pre { grid-column: 2 / -1; margin: 0 0 .6em; font-size: .85em; opacity: .85; }
@@ -141,6 +142,8 @@ class Explanation:
         return self.text()
 
     def _repr_html_(self) -> str:
+        if find_spec("latex2mathml") is None:
+            return f"<pre>{escape(self.text())}</pre>"
         return STYLE + self.mathml()
 
     def _repr_latex_(self) -> str:

@@ -130,6 +130,9 @@ class Findings:
         return {"ok": self.ok, **asdict(self), "findings": findings}
 
     def _repr_html_(self) -> str:
+        from deltarule.inspect.display import framed
+        from deltarule.inspect.html import Html
+
         broken = [
             ("✗", "<br/>".join(map(escape, (each.where, f"broken: {each.law}", *each.lines))))
             for each in self.findings
@@ -137,7 +140,8 @@ class Findings:
         kept = [(mark, f"{escape(law)}</td><td>{told}") for mark, law, told in self.kept]
         rows = "".join(f"<tr><td>{mark}</td><td>{told}</td></tr>" for mark, told in (kept if self.ok else broken))
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<table><caption>{escape(self.summary)}</caption><tbody>{rows}</tbody></table>{notes}"
+        table = f"<table><caption>{escape(self.summary)}</caption><tbody>{rows}</tbody></table>"
+        return framed(Html(table + notes))
 
 
 def shown(expected: Any, got: Any) -> tuple[str, str]:

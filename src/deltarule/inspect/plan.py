@@ -113,7 +113,9 @@ class Plan:
         return self.table()
 
     def _repr_html_(self) -> str:
-        return plan_page.html(self)
+        from deltarule.inspect.display import framed
+
+        return framed(plan_page.html(self))
 
     def _repr_latex_(self) -> str | None:
         return plan_page.latex(self) if self.symbolic else None

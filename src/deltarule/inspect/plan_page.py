@@ -3,6 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from deltarule.inspect.html import Html
 from deltarule.inspect.plan_text import FORMULAS, by_shape, short, simplified
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ HEADINGS = {
 }
 
 
-def html(plan: "Plan") -> str:
+def html(plan: "Plan") -> Html:
     """One table, rows as in the terminal; each number exactly in its title."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("", "layer", "output", *HEADINGS.values()))
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("", "layer", "output"))
+    head += "".join(f'<th scope="col" class="n">{escape(text)}</th>' for text in HEADINGS.values())
     rows = [*plan.rows, plan.total]
     body = "".join(
         f'<tr><td>{row.path}</td><th scope="row">{escape(row.name)}</th><td>{by_shape(row.shape)}</td>'
@@ -31,13 +33,13 @@ def html(plan: "Plan") -> str:
     caption = f"One training step on {by_shape(plan.x)}"
     if plan.peak is not None:
         caption += f": {short(plan.total.flops, 'FLOP')}, {short(plan.peak.total, 'B')} at its peak"
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return Html(f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def cell(value: Any) -> str:
     if getattr(value, "free_symbols", ()):
-        return f"<td>{escape(simplified(value))}</td>"
-    return f'<td title="{value}">{short(value) if value else "·"}</td>'
+        return f'<td class="n">{escape(simplified(value))}</td>'
+    return f'<td class="n" title="{value}">{short(value) if value else "·"}</td>'
 
 
 def latex(plan: "Plan") -> str:

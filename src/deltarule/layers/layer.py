@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import jax
 import numpy as np
 
+from deltarule.displayed import Displayed
 from deltarule.errors import SettingError
 from deltarule.kernels.wide import wide
 
@@ -122,11 +123,12 @@ class Static:
     shape: Shape
 
 
-class Layer:
+class Layer(Displayed):
     """What every layer can do. `x` is an array of shape (n, ...), `Shape` its whole shape with n in front."""
 
     equations: ClassVar[Equations]
     numbers: ClassVar[tuple[str, ...]] = ()  # settings that may be arrays of the training state
+    shown_by = "inspect.display.of_network"
 
     @property
     def mixes_examples(self) -> bool:

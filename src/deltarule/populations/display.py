@@ -36,7 +36,7 @@ def of_sweep(result: "Result") -> Html:
     """The best configurations, and, where matplotlib is there, the figure of all of them."""
     ranking = result.ranking
     names = list(ranking[0])
-    caption = f"{len(ranking)} configurations, {len(result.rows)} models, {result.programs} program{'s' * (result.programs != 1)}"
+    caption = f"{len(ranking)} configurations, {len(result.rows)} models; programs: {result.programs}"
     caption += f"; the best {SHOWN}" if len(ranking) > SHOWN else ""
     body = [[place, *(row[name] for name in names)] for place, row in enumerate(ranking[:SHOWN], 1)]
     told = [table(caption, ["", *(name.replace("_", " ") for name in names)], body)]

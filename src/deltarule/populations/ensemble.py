@@ -108,7 +108,7 @@ class Ensemble(Displayed):
             found["coverage"] = float(within.mean())
         return found
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all members as one safetensors file, whole or not at all; raises FileError."""
         files = [member.file() for member in self.members]
         arrays = {name: np.stack([each[name] for each, _ in files]) for name in files[0][0]}
@@ -116,7 +116,7 @@ class Ensemble(Displayed):
         write_model(path, arrays, {"members": own, "versions": files[0][1]["versions"]})
 
     @classmethod
-    def load(cls, path: str | os.PathLike, own: dict[str, type] | None = None) -> "Ensemble":
+    def load(cls, path: str | os.PathLike[str], own: dict[str, type] | None = None) -> "Ensemble":
         """The ensemble in a file that `save` wrote; raises FileError as `deltarule.load` does."""
         arrays, header = read_model(path)
         if "members" not in header:

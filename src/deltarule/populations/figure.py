@@ -1,13 +1,13 @@
 """The figure of a sweep: the validation loss of every member against each setting."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from deltarule.inspect.figures import HELD_OUT, TRAINING, drawn, label
+from deltarule.inspect.figures import HELD_OUT, TRAINING, Plain, drawn, label
 
 if TYPE_CHECKING:
     from deltarule.populations.result import Result
@@ -39,17 +39,26 @@ def against_settings(result: "Result") -> Figure:
             panel.set_xticks(range(len(places)), [label(place) for place in places])
         elif spans(values):
             panel.set_xscale("log")
-            panel.xaxis.set_major_formatter(LogFormatter())
-        else:
-            panel.xaxis.set_major_locator(
-                MaxNLocator(TICKS, integer=all(isinstance(value, int) for value in values))
-            )
+            as_numbers(panel.xaxis)
+        if numbers and len(set(values)) <= TICKS:
+            few = sorted(set(values))
+            panel.set_xticks(few, [f"{value:g}" for value in few])
+            panel.minorticks_off()
+        elif numbers and not spans(values):
+            whole = all(isinstance(value, int) for value in values)
+            panel.xaxis.set_major_locator(MaxNLocator(TICKS, integer=whole))
         panel.set_xlabel(label(name))
     panels[0].set_ylabel("validation loss")
     if spans([row["validation_loss"] for row in rows]):
         panels[0].set_yscale("log")  # of all, which share it
-        panels[0].yaxis.set_major_formatter(LogFormatter())
+        as_numbers(panels[0].yaxis)
     return figure
+
+
+def as_numbers(axis: Any) -> None:
+    """Writes the numbers of a logarithmic axis as they are."""
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(minor_thresholds=(1, 0.5)))
 
 
 def spans(values: Sequence[float]) -> bool:

@@ -50,7 +50,7 @@ class Settings:
         restore_best: whether the parameters of the best epoch are kept rather than the last epoch's. By
             default they are where there is a patience.
         callbacks: functions of an epoch's row of figures; one that returns True stops the run.
-        progress: True or False; None shows a live line where standard error is a terminal.
+        progress: True or False; None shows a live line in a terminal or a notebook.
         window: for recurrent networks a step after every τ time steps, with the state carried on between them:
             τ, or (k1, k2) for a step every k1 whose δ goes back through k2; as `training.windows` states. None
             goes back through all of time.

@@ -15,6 +15,7 @@ from deltarule.experiment.report.dqn_figures import of_agents, promises
 from deltarule.experiment.report.predictions import read
 from deltarule.experiment.report.training import words
 from deltarule.experiment.run_folder import METRICS, RECORD, read_record
+from deltarule.inspect import plan_page
 from deltarule.inspect.drawing import drawing
 from deltarule.inspect.figures import HELD_OUT
 from deltarule.inspect.html import Html, facts, number, scrolling, table, tag
@@ -271,7 +272,7 @@ def network(folder: Path) -> list[Html]:
     x = batch_shape(rules, tuple(header["game"]["observation"]), rules.batch_size)
     plan = Plan.of(Step(net, loss, optimizer, None, header["clip_norm"]), x)
     said = tag("p", tag("code", net))
-    return [said, scrolling(Html(plan._repr_html_()), "The plan of a gradient step")]
+    return [said, scrolling(plan_page.html(plan), "The plan of a gradient step")]
 
 
 def settings(record: dict[str, Any]) -> Html:

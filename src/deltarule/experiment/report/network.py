@@ -9,6 +9,7 @@ from deltarule.data.text import Vocabulary
 from deltarule.errors import SettingError
 from deltarule.experiment.run_folder import Run
 from deltarule.experiment.use import preprocessing_of
+from deltarule.inspect import plan_page
 from deltarule.inspect.case import Case
 from deltarule.inspect.explain import explain
 from deltarule.inspect.html import Html, number, scrolling, table, tag
@@ -37,9 +38,7 @@ def network_section(run: Run) -> Section:
     shape = step_shape(run)
     plan = run.model.plan(shape[0], shape[1:])
     told = tag("p", measured(run, plan))
-    return Section.of(
-        "network", "Network", scrolling(Html(plan._repr_html_()), "The plan of a training step"), told
-    )
+    return Section.of("network", "Network", scrolling(plan_page.html(plan), "The plan of a training step"), told)
 
 
 def measured(run: Run, plan: Plan) -> str:
