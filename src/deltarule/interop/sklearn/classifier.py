@@ -133,8 +133,7 @@ class DeltaruleClassifier(ClassifierMixin, Estimator):
         return self.classes_[likeliest]
 
     def _read(self, X, y, begins):
-        X, y = validate_data(self, X, y, reset=begins, dtype=FLOATS, multi_output=True)
-        y = column_or_1d(y, warn=True)
+        X, y = validate_data(self, X, y, reset=begins, dtype=FLOATS)
         check_classification_targets(y)
         return X, y
 
@@ -162,8 +161,12 @@ class DeltaruleClassifier(ClassifierMixin, Estimator):
             factor = weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1))
         else:
             factor = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[target])
-        if not (weight := weight * factor[target]).any():
-            raise DataError("class_weight: expected a class of y above zero, but all weights are zero")
+        weight = weight * factor[target]
+        if weight.min() < 0 or not weight.any():
+            raise DataError(
+                "class_weight: expected weights of at least 0, and one above it of a class of y, got "
+                f"{self.class_weight}"
+            )
         return weight
 
     def _loss(self):

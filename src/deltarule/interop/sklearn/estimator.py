@@ -6,14 +6,13 @@ from typing import Any, Self
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from deltarule.data.arrays import as_features, split
 from deltarule.errors import DataError, SettingError
 from deltarule.examples import features_of
 from deltarule.interop.sklearn.examples import Scaling, filled, folded
-from deltarule.interop.sklearn.job import Job, trained
+from deltarule.interop.sklearn.job import Job, seed_of, trained
 from deltarule.interop.sklearn.parts import Build, network, optimizer_of
 from deltarule.layers.layer import Layer
 from deltarule.losses import SquaredError
@@ -110,8 +109,7 @@ class Estimator(BaseEstimator):
 
     def _model(self, features: int, outputs: int, begins: bool) -> Model:
         """The model to train, with the parameters of the one before unless it begins."""
-        draw = check_random_state(self.random_state).randint if begins else None
-        seed = int(draw(np.iinfo(np.int32).max)) if draw is not None else self.model_.seed
+        seed = seed_of(self.random_state) if begins else self.model_.seed
         net = network(self.hidden, self.activation, self.dropout, self.net, features, outputs)
         optimizer = optimizer_of(self.optimizer, self.learning_rate)
         numbers = {"l2": self.l2, "clip_norm": self.clip_norm, "precision": self.precision}

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from sklearn.utils import check_random_state
 
 from deltarule.errors import DivergedError
 from deltarule.model import Model
@@ -58,6 +59,14 @@ class Turn:
 
 
 TURN: ContextVar[Turn | None] = ContextVar("deltarule_turn", default=None)
+
+
+def seed_of(random_state: Any) -> int:
+    """The seed of a fit that begins, drawn once where its task runs twice, so that both runs prepare one job."""
+    turn = TURN.get()
+    if turn is not None and turn.trained and turn.job is not None:
+        return turn.job.model.seed
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def same(first: Job, then: Job) -> bool:

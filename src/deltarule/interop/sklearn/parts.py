@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from deltarule import layers, losses, optimizers
@@ -48,7 +48,7 @@ def named(parameter: str, value: Any, known: dict[str, Any], kind: type) -> Any:
     if isinstance(value, str) and value in known:
         return known[value]()
     near = get_close_matches(value, known, 1) if isinstance(value, str) else []
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}, or give a {kind.__name__}"
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}, or an object of {kind.__name__}"
     raise SettingError(f"{parameter}: {value!r} is not known; {hint}")
 
 
@@ -116,7 +116,7 @@ def optimizer_of(optimizer: str | Optimizer, learning_rate: float | Schedule | N
     found = named("optimizer", optimizer, OPTIMIZERS, Optimizer)
     if learning_rate is None:
         return found
-    if not isinstance(learning_rate, Schedule) and not learning_rate > 0:
+    if not isinstance(learning_rate, Schedule) and not (isinstance(learning_rate, Real) and learning_rate > 0):
         raise SettingError(f"learning_rate: expected a number above 0 or a Schedule, got {learning_rate!r}")
     return replace(found, learning_rate=learning_rate)
 
