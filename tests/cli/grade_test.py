@@ -1,6 +1,8 @@
 """`deltarule grade`: a sheet, its key, marks for people and autograders, and files that cannot be marked."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -38,6 +40,18 @@ def test_marks_for_a_person(answer, capsys):
     assert "function: ceil((d" in said
     assert "0/2" in said
     assert said.splitlines()[-1] == "1 of 3 points, 33%"
+
+
+def test_marks_go_where_there_is_ascii_alone(answer, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii", write_through=True))
+    assert run(answer(SLIP), "--exercise", "R23") == 0
+    assert b"0/2" in written.getvalue()
+
+
+def test_a_file_with_a_byte_order_mark_is_read(answer, capsys):
+    assert run(answer(b"\xef\xbb\xbfe = 1\r\n"), "--exercise", "R23") == 0
+    assert "0/2" in capsys.readouterr().out
 
 
 def test_marks_for_an_autograder(answer, capsys):

@@ -153,6 +153,8 @@ def test_an_interrupted_run_has_a_page_of_what_it_learned(iris, tmp_path):
         (lambda folder, good: folder.write_text("x"), "but this is a file"),
         (lambda folder, good: folder.mkdir(), "holds neither model.safetensors nor metrics.jsonl"),
         (lambda folder, good: half(folder), "half written: it has metrics.jsonl, but no model.safetensors"),
+        (lambda folder, good: half(folder, "environment = 'CartPole-v1'"), "deltarule dqn --resume"),
+        (lambda folder, good: half(folder, "data = 'iris.csv'"), "deltarule train --resume"),
         (lambda folder, good: altered(folder, good, "model.safetensors"), "not a whole safetensors file"),
         (lambda folder, good: altered(folder, good, "record.json"), "a whole JSON file, but it is damaged"),
         (lambda folder, good: altered(folder, good, "record.json", "[1]"), "a JSON object, but got '[1]'"),
@@ -172,9 +174,10 @@ def test_a_folder_that_is_wrong_is_named(make, words, iris, tmp_path, capsys):
     assert not (tmp_path / "out.html").exists()
 
 
-def half(folder: Path) -> None:
+def half(folder: Path, settings: str = "") -> None:
     """A run that was killed before its end."""
     folder.mkdir()
+    (folder / "run.toml").write_text(settings)
     (folder / "metrics.jsonl").write_text('{"epoch": 1, "loss": 2.0}\n{"epo')
 
 

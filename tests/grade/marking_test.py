@@ -22,6 +22,7 @@ NOTATIONS = [
     ("R1", "d3", "(d4 @ W3 * dtanh(Z2).T).T"),
     ("R1", "d3", "W3.T.dot(d4) * (1 - H2) * (1 + H2)"),
     ("R1", "d3", "W3.T @ (2 * (f - y)) * 4 / (exp(Z2) + exp(-Z2)) ** 2"),
+    ("R1", "d3", "W3.T @ d4 * (Z2 * Z2 > -1).astype(float) * dsigma(Z2)"),
     ("R1", "δ3", "W3.T @ δ4 * dσ(Z2)"),
     ("R1", "db2", "W3.T @ d4 * dsigma(Z2)"),
     ("R1", "db2", "d3.sum(axis=1, keepdims=True)"),
@@ -145,8 +146,36 @@ def test_blanks_cost_their_own_points_alone():
     report = grade(replaced("d3", "..."), "R1")
     assert report["d3"].kind == "missing"
     assert report.points == 10
-    report = grade(R1.replace("dW3 =", "dW_3 ="), "R1")
-    assert report["dW3"].detail == "no answer; expected a line dW3 = ...; is dW_3 in line 3 meant?"
+    for meant, line in (("dW_3", 3), ("dw3", 3)):
+        report = grade(R1.replace("dW3 =", f"{meant} ="), "R1")
+        assert report["dW3"].detail == f"no answer; expected a line dW3 = ...; is {meant} in line {line} meant?"
+
+
+@pytest.mark.parametrize("right", ["", "   # I do not know", "\t"])
+def test_nothing_behind_the_sign_is_a_blank(right):
+    report = grade(replaced("d3", right), "R1")
+    assert (report["d3"].kind, report["d3"].line, report.points) == ("missing", 4, 10)
+
+
+@pytest.mark.parametrize(
+    "right", ["2(f - y", "= 2", "1 +", "2W3", "(1", "σ'(Z2)", '"""', "W3 · d4", "(" * 250 + "1" + ")" * 250]
+)
+def test_a_line_that_cannot_be_read_costs_its_own_points(right):
+    report = grade(replaced("d3", right), "R1")
+    assert (report["d3"].kind, report["d3"].line, report.points) == ("language", 4, 10)
+    assert re.search("line 4: .* cannot be read .*; write it as NumPy would have it", report["d3"].detail)
+
+
+def test_a_name_may_not_be_stated_twice_because_one_line_cannot_be_read():
+    with pytest.raises(FileError, match="line 2: d3 is stated twice, first in line 1"):
+        grade("d3 = 2(\nd3 = 2", "R1")
+
+
+def test_indents_line_ends_and_typeset_signs_are_taken_as_they_are_meant():
+    assert grade("".join(f"  {line}\r\n" for line in R1.splitlines()), "R1").score == 1
+    text = replaced("d4", "−2*(y − f)").replace("W3.T @ d4 *", "W₃ᵀ @ δ₄ ⊙").replace("dW3", "∂W₃")
+    report = grade(text.replace("dsigma(Z2)", "(1 − H2²)"), "R1")
+    assert report.score == 1, str(report)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +191,18 @@ def test_blanks_cost_their_own_points_alone():
         ("W3.T @ d4 + W1", "shape", "do not fit each other"),
         ("d4 / 0", "other", "not finite"),
         ("2e9 * W3.T", "size", r"line 4: expected numbers up to 1e\+09"),
+        ("2(f - y)", "language", "a product is written with a sign"),
+        ("W3.T(d4)", "language", "a product is written with a sign"),
+        ("f" + " < f" * 500, "language", "outside the language"),
+        ("9" * 4000, "size", r"expected numbers up to 1e\+09"),
+        ("-0x" + "f" * 10000, "size", r"expected numbers up to 1e\+09"),
+        ("W3.T * d3", "name", "line 4: d3 rests on itself"),
+        ("w3.T * d4", "name", "the name w3 is not known.*is W3 meant"),
+        (
+            "sum(j for i in range(5) for j in range(i))",
+            "index",
+            "runs by another index, i; .*if j < i",
+        ),
         ("maximum(Z2)", "language", "maximum: expected 2 arguments, got 1"),
         ("sum(Z2, axis=7)", "language", "an axis is a whole number"),
         ("Z2[9]", "shape", "out of bounds"),
@@ -191,12 +232,14 @@ def test_what_is_wrong_with_one_equation_is_told_with_its_line(right, kind, word
         ("def f(): pass", "a function of its own"),
         ("a, b = 1, 2", "several names"),
         ("a.b = 1", "several names, or an item"),
-        ("d4 = = 2", "line 1: expected a line such as"),
-        ("d4 = 1 +", "line 1"),
-        ("d4 = (1\n", "line 1"),
-        ("d4 = '\0'", "is no text|cannot be read"),
+        ("the rest I do not know", "line 1: expected a line such as"),
+        ("d4 == = 2", "line 1: expected a line such as"),
+        ("d4 = 2\n  3 +", "line 2"),
+        ("if 1:\nd4 = 2", "line 1: .* an indented block"),
+        ("d4 = '\0'", "is no text"),
+        ("d4 = '\ud800'", "is no text"),
         ("d4 = " + "-" * 5000 + "1", "deep"),
-        ("d4 = " + "(" * 250 + "1" + ")" * 250, "cannot be read|deep"),
+        ("\n".join(f"a{i} = (" for i in range(300)), "is no text"),
         ("d4 = " + "+".join(["1"] * 500), "too long or nested"),
         ("d4 = " + "[" * 90 + "]" * 90, "too long or nested"),
         ("\n".join(f"a{i} = 1" for i in range(101)), "at most 100 lines"),
@@ -211,11 +254,12 @@ def test_a_file_that_is_no_answer_is_refused(text, words):
 def test_where_numbers_part_is_told():
     mark = grade(replaced("d3", "-W3.T @ d4 * dsigma(Z2)"), "R1")["d3"]
     assert (mark.kind, mark.factor, mark.index) == ("factor", "−1", (0, 0))
+    assert mark.expected is not None
     assert mark.got == pytest.approx(-mark.expected)
     assert mark.said.startswith("factor: it is −1 times the right value; d3[0, 0]: expected ")
     mark = grade(replaced("d3", "d4 @ W3"), "R1")["d3"]
     assert (mark.shape, mark.got_shape) == ((4, 1), (1, 4))
-    assert "expected the shape (4, 1), got (1, 4) (at d = 5, h1 = 3, h2 = 4)" in mark.said
+    assert "expected the shape (4, 1), got the shape (1, 4) (at d = 5, h1 = 3, h2 = 4)" in mark.said
 
 
 def test_the_report_speaks_to_autograders_and_notebooks():
@@ -244,3 +288,9 @@ def test_almost_right_is_wrong():
     assert not mark.holds
     assert mark.sizes["M"] == 7
     assert not grade("e = (d - k + 2 * P) / s + 1", "R23")["e"].holds
+
+
+def test_a_zero_of_another_shape_is_no_missing_term():
+    mark = grade("dC = 0", "R20")["dC"]
+    assert mark.kind == "shape"
+    assert "the right numbers in another shape; expected the shape (1, 4), got a number" in mark.said

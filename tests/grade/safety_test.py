@@ -218,6 +218,12 @@ def test_helpers_do_not_multiply_without_end():
     assert mark.kind == "size"
 
 
+@pytest.mark.parametrize("count", [3, 20, 54])
+def test_helpers_do_not_stand_in_each_other_without_end(count):
+    lines = ["a0 = x", *(f"a{i + 1} = {'-' * 36}a{i}" for i in range(count)), f"d3 = a{count}"]
+    assert grade("\n".join(lines), "R1")["d3"].kind == "size"
+
+
 def test_the_search_for_a_cause_ends():
     long = " + ".join(f"W2.T @ (W2 @ (W2.T @ (W3.T @ d4 * dsigma(Z2 / {i}))))" for i in range(1, 12))
     text = "\n".join(f"{name} = {long}" for name in ("d3", "db2", "d2", "db1"))

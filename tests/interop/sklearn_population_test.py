@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, cross_val_score, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -77,7 +77,7 @@ def test_a_regression_with_weights_and_early_stopping(trained):
 
 
 def test_a_pipelines_other_steps_are_fitted_to_each_fold(iris, trained):
-    pipeline = make_pipeline(StandardScaler(), PCA(), DeltaruleClassifier((4,), epochs=3, random_state=0))
+    pipeline = make_pipeline(StandardScaler(), PCA(), DeltaruleClassifier((), epochs=3, random_state=0))
     grid = {"pca__n_components": [2, 3], "deltaruleclassifier__learning_rate": [1e-2, 3e-2]}
     ours = PopulationSearchCV(pipeline, grid, cv=2, n_jobs=2, scoring="neg_log_loss").fit(*iris)
     assert trained == [(4, 1), (4, 1), (0, 1)]
@@ -114,6 +114,15 @@ def test_a_step_that_draws_anew_is_never_given_a_model_of_other_data(iris, train
     with joblib.parallel_config(backend="deltarule"):
         cross_val_score(pipeline, *iris, cv=2)
     assert trained == [(2, 1), (0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("state", [None, np.random.RandomState(0)], ids=["none", "state"])
+def test_a_share_that_is_held_out_at_random_is_the_same_when_the_task_runs_again(iris, trained, state):
+    classifier = DeltaruleClassifier((), epochs=2, validation=0.2, random_state=state)
+    with joblib.parallel_config(backend="deltarule"):
+        found = cross_validate(classifier, *iris, cv=3, return_estimator=True)["estimator"]
+    assert trained == [(3, 1)]
+    assert len({each.model_.seed for each in found}) == (3 if state is None else 1)
 
 
 def test_patience_without_validation_is_trained_alone(iris, trained):

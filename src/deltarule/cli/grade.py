@@ -1,5 +1,7 @@
 """`deltarule grade`: a student's derivation of a backward pass, marked equation by equation."""
 
+import io
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +70,7 @@ def read(path: str) -> str:
     """The text of a file, of which no more is read than an answer may have."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(MOST_BYTES + 1).decode()
+            return file.read(MOST_BYTES + 1).decode("utf-8-sig")
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -76,11 +78,13 @@ def read(path: str) -> str:
 
 
 def show(report: Report) -> None:
-    """The marks as a table."""
+    """The marks as a table; a terminal that has no such letters shows ? in their place."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     table = Table(title=f"{report.exercise.name}: {report.exercise.title}", title_justify="left")
     for heading in ("equation", "", "points", "what is wrong"):
         table.add_column(heading)

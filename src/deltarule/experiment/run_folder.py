@@ -67,9 +67,16 @@ def read_run(path: str) -> Run:
             )
         raise FileError(
             f"{path}: the run is half written: it has {METRICS}, but no {MODEL}. It goes on still, or it was "
-            f"killed before it could save its model; wait for it, or go on: deltarule train --resume {path}"
+            f"killed before it could save its model; wait for it, or go on: deltarule {begun_by(folder)} --resume {path}"
         )
     return Run(folder, load(folder / MODEL), read_record(folder / RECORD))
+
+
+def begun_by(folder: Path) -> str:
+    """The command that a run was begun with."""
+    settings = folder / SETTINGS
+    lines = settings.read_text(errors="replace").splitlines() if settings.is_file() else []
+    return "dqn" if any(line.startswith("environment =") for line in lines) else "train"
 
 
 def read_record(path: Path) -> dict[str, Any]:

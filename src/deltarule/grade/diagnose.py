@@ -132,12 +132,12 @@ def diagnose(wrong: Wrong) -> Cause:
 
 def causes(wrong: Wrong, got: Sequence[np.ndarray]) -> Iterator[Cause]:
     expected = wrong.expected
-    if got and not any(each.any() for each in got):
-        yield Cause("missing term", "it is zero, and the derivative is not")
-    if got and (found := factor(expected, got, wrong.draws)):
-        yield Cause("factor", f"it is {found.text} times the right value", found.text)
     if not any(each.any() for each in expected):
         return
+    if got and not any(each.any() for each in got):
+        yield Cause("missing term", "it is zero, and the right value is not")
+    if got and (found := factor(expected, got, wrong.draws)):
+        yield Cause("factor", f"it is {found.text} times the right value", found.text)
     repairs = edits(wrong.tree, wrong.pool)
     spoiled = [(key.indices, edit) for key in wrong.keys for edit in edits(key.tree, wrong.pool)]
     for kind in ORDER:
@@ -245,7 +245,7 @@ def fallback(wrong: Wrong, got: Sequence[np.ndarray]) -> Cause:
         return Cause("transpose", "it is the transpose of the right value")
     if expected[0].shape != got[0].shape:
         equal = all(
-            one.size == other.size and same(one.ravel(), other.ravel())
+            other.size in (1, one.size) and same(one.ravel(), np.resize(other, one.size))
             for one, other in zip(expected, got, strict=True)
         )
         return Cause("shape", "the right numbers in another shape" if equal else "an array of another shape")

@@ -13,6 +13,7 @@ import numpy as np
 
 from deltarule.grade.functions import FUNCTIONS, whole
 from deltarule.grade.nodes import Call, Cut, Item, Loop, Name, Negative, Node, Number, Operation, Total, Transposed
+from deltarule.grade.nodes import letters as letters_of
 from deltarule.grade.nodes import write as text_of
 from deltarule.grade.notation import Refused
 
@@ -258,6 +259,12 @@ def element(node: Item, scope: Scope) -> np.ndarray:
 
 def looped(scope: Scope, loop: Loop) -> Scope:
     """The scope within one more loop."""
+    if inside := sorted((letters_of(loop.start) | letters_of(loop.stop)) & scope.indices.keys()):
+        raise Refused(
+            "index",
+            f"range({text_of(loop.stop)}) runs by another index, {inside[0]}; let {loop.letter} run over all, and "
+            f"add a condition, such as if {loop.letter} < {inside[0]}",
+        )
     start, stop = (whole(value(bound, scope.without_indices())) for bound in (loop.start, loop.stop))
     depth, length = len(scope.indices), max(0, stop - start)
     if depth >= MOST_INDICES or length > MOST_NUMBERS or loop.letter in scope.indices:

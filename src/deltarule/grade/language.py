@@ -1,6 +1,7 @@
 """The file of an answer: lines `name = expression`, each read for itself."""
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ MOST_BYTES = 16384  # of a file
 MOST_STATEMENTS = 100
 MOST_PARTS = 400  # of the tree of one line
 MOST_DEPTH = 40
+STATED = re.compile(r"\s*(\w+)\s*(?:\[[^\]]*\]\s*)?=(?!=)\s*([^#]*)")
+TYPESET = str.maketrans(
+    {"−": "-", "⊙": "*", "∘": "*", "ᵀ": ".T", "²": "**2", "∂": "d", "\u00a0": " "}
+    | {chr(0x2080 + digit): str(digit) for digit in range(10)}
+)  # what word processors make of the notation
 
 
 @dataclass(frozen=True)
@@ -44,26 +50,13 @@ def parse(text: str, where: str = "the answer") -> dict[str, Statement]:
     """
     if len(text.encode(errors="replace")) > MOST_BYTES:
         raise FileError(f"{where}: expected at most {MOST_BYTES} bytes, got more; hand in the equations alone")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            body = ast.parse(text, "<answer>").body
-    except SyntaxError as error:
-        raise FileError(
-            f"{where}, line {error.lineno or 1}: expected a line such as dW = d3 @ H.T, got what cannot be read "
-            f"({error.msg}); correct that line"
-        ) from None
-    except (ValueError, MemoryError, RecursionError):
-        raise FileError(
-            f"{where}: expected lines such as dW = d3 @ H.T, got what is nested too deeply or is no text; "
-            "write shorter lines"
-        ) from None
+    body, unread = read(text, where)
     if len(body) > MOST_STATEMENTS:
         raise FileError(f"{where}: expected at most {MOST_STATEMENTS} lines name = expression, got {len(body)}")
-    found: dict[str, Statement] = {}
     for line in body:
         check_size(line, where)
-        stated = statement(line, where)
+    found: dict[str, Statement] = {}
+    for stated in sorted([*unread, *(statement(line, where) for line in body)], key=lambda each: each.line):
         if stated.name in found:
             raise FileError(
                 f"{where}, line {stated.line}: {stated.name} is stated twice, first in line "
@@ -71,6 +64,44 @@ def parse(text: str, where: str = "the answer") -> dict[str, Statement]:
             )
         found[stated.name] = stated
     return found
+
+
+def read(text: str, where: str) -> tuple[list[ast.stmt], list[Statement]]:
+    """The lines that are Python's, and statements of the others, each blank or refused; raises FileError."""
+    lines = text.translate(TYPESET).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    unread: list[Statement] = []
+    for _ in range(2 * MOST_STATEMENTS):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse("\n".join(lines), "<answer>").body, unread
+        except SyntaxError as error:
+            if error.lineno is None or "\0" in text:
+                break
+            at = min(error.lineno, len(lines)) - 1
+            stated = STATED.match(lines[at])
+            if isinstance(error, IndentationError) and lines[at] != lines[at].lstrip():
+                lines[at] = lines[at].lstrip()
+            elif stated is not None and stated[1].isidentifier():
+                unread.append(unreadable(stated[1].translate(GREEK), stated[2].strip(), at + 1, error.msg))
+                lines[at] = ""
+            else:
+                raise FileError(
+                    f"{where}, line {at + 1}: expected a line such as dW = d3 @ H.T, got what cannot be read "
+                    f"({error.msg}); correct that line"
+                ) from None
+        except (ValueError, MemoryError, RecursionError):
+            break
+    raise FileError(
+        f"{where}: expected lines such as dW = d3 @ H.T, got what is nested too deeply or is no text; "
+        "write shorter lines"
+    )
+
+
+def unreadable(name: str, right: str, line: int, why: str) -> Statement:
+    """The statement of a line that is no Python: blank, or refused."""
+    words = f"line {line}: {right[:60]!r} cannot be read ({why}); write it as NumPy would have it"
+    return Statement(name, line, None, refused=Refused("language", words) if right else None)
 
 
 def check_size(line: ast.stmt, where: str) -> None:

@@ -1,7 +1,7 @@
 """The marks of an answer: every equation for itself, with the right values in place of earlier wrong ones."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,12 +14,13 @@ from deltarule.grade.exercise import Asked, Draw, Exercise, draws_of
 from deltarule.grade.functions import FUNCTIONS
 from deltarule.grade.interpreter import Budget, evaluate, evaluate_each
 from deltarule.grade.language import Statement, parse
-from deltarule.grade.nodes import Name, Node, count, everywhere, letters
+from deltarule.grade.nodes import Name, Node, count, depth, everywhere, letters
 from deltarule.grade.notation import Refused
 from deltarule.grade.report import Mark, Report
 from deltarule.grade.rows import exercise as ready
 
 MOST_PARTS = 2000  # of an equation with its helpers put in
+MOST_LEVELS = 100
 
 
 def grade(text: str, exercise: str | Exercise, *, seed: int = 0, where: str = "the answer") -> Report:
@@ -94,8 +95,8 @@ class Marking:
     def missing(self, asked: Asked) -> str:
         """What to do where there is no answer."""
         names = [name for name in self.statements if name not in {each.name for each in self.exercise.asked}]
-        near = difflib.get_close_matches(asked.name, names, 1, 0.6)
-        hint = f"; is {near[0]} in line {self.statements[near[0]].line} meant?" if near else ""
+        near = nearest(asked.name, names, 0.6)
+        hint = f"; is {near} in line {self.statements[near].line} meant?" if near else ""
         return f"no answer; expected a line {asked.name} = ...{hint}"
 
     def whole(self, stated: Statement, asked: Asked) -> Node:
@@ -120,6 +121,8 @@ class Marking:
             )
         for letter in sorted(letters(tree) - free - set(stated.indices)):
             helper = self.statements.get(letter)
+            if letter == stated.name:
+                raise Refused("name", f"line {stated.line}: {letter} rests on itself; give its parts other names")
             if helper is None or letter in inside or helper.line >= stated.line:
                 raise Refused("name", f"line {stated.line}: {self.unknown(letter, free)}")
             if helper.indices:
@@ -130,7 +133,7 @@ class Marking:
             if count(tree) * (count(inner) + 1) > MOST_PARTS**2 or count(inner) > MOST_PARTS:
                 raise Refused("size", f"line {stated.line}: with all its helpers the expression is too long")
             tree = everywhere(tree, Name(letter), inner)
-        if count(tree) > MOST_PARTS:
+        if count(tree) > MOST_PARTS or depth(tree) > MOST_LEVELS:
             raise Refused("size", f"line {stated.line}: with all its helpers the expression is too long")
         return tree
 
@@ -142,8 +145,8 @@ class Marking:
             return (
                 f"{letter} is asked for further down, and no line above states it; state it above, or do without"
             )
-        near = difflib.get_close_matches(letter, sorted(free | set(self.statements)), 1, 0.5)
-        hint = f"; is {near[0]} meant?" if near else ""
+        near = nearest(letter, sorted(free | set(self.statements)), 0.5)
+        hint = f"; is {near} meant?" if near else ""
         return f"the name {letter} is not known; it is neither given nor stated above{hint}"
 
     def known(self, draw: Draw, asked: Asked) -> dict[str, np.ndarray]:
@@ -208,6 +211,17 @@ class Marking:
             return mark
         index = tuple(int(i) for i in np.argwhere(~np.isclose(one, other, 1e-9, TINY))[0])
         return replace(mark, index=index, expected=float(one[index]), got=float(other[index]))
+
+
+def nearest(name: str, names: Iterable[str], cutoff: float) -> str:
+    """The most alike of the names, one that differs in capitals alone before others; "" where none is alike.
+
+    >>> nearest("w3", ["dw3", "W3"], 0.5), nearest("D4", ["x"], 0.5)
+    ('W3', '')
+    """
+    small = {each.casefold(): each for each in names}
+    near = difflib.get_close_matches(name.casefold(), small, 1, cutoff)
+    return small[near[0]] if near else ""
 
 
 def turned(array: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -142,6 +142,11 @@ def count(node: Node) -> int:
     return 1 + sum(count(inside) for inside, _ in parts(node))
 
 
+def depth(node: Node) -> int:
+    """How many nodes stand in each other at most."""
+    return 1 + max((depth(inside) for inside, _ in parts(node)), default=0)
+
+
 def letters(node: Node) -> set[str]:
     """The names in a tree that are no indices of its own."""
     if isinstance(node, Name):

@@ -4,7 +4,6 @@ What is not in the list here has no translation, so that there is nothing to for
 """
 
 import ast
-import math
 from typing import Any
 
 from deltarule.errors import DataError
@@ -68,12 +67,11 @@ def translate(node: ast.AST) -> Node:
             return translate(inside)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in SIGNS:
             return Operation(SIGNS[type(op)], translate(left), translate(right))
-        case ast.Compare(left=left, ops=ops, comparators=rest) if all(type(op) in SIGNS for op in ops):
-            bounds = [translate(each) for each in (left, *rest)]
-            result, *others = (Operation(SIGNS[type(op)], bounds[at], bounds[at + 1]) for at, op in enumerate(ops))
-            for other in others:
-                result = Operation("*", result, other)
-            return result
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in SIGNS:
+            return Operation(SIGNS[type(op)], translate(left), translate(right))
+        case ast.Compare(left=left, ops=[low, high], comparators=[middle, right]):
+            both = ast.Compare(left, [low], [middle]), ast.Compare(middle, [high], [right])
+            return Operation("*", *map(translate, both))
         case ast.Attribute(value=inside, attr="T"):
             return Transposed(translate(inside))
         case ast.Subscript(value=inside, slice=at):
@@ -85,15 +83,19 @@ def translate(node: ast.AST) -> Node:
             return call(node, name.translate(GREEK), arguments, keywords)
         case ast.Call(func=ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name), args=args, keywords=named):
             return call(node, name, args, named)
+        case ast.Call(func=ast.Attribute(value=ast.Compare() as mask, attr="astype"), args=[_], keywords=[]):
+            return translate(mask)
         case ast.Call(func=ast.Attribute(value=inside, attr=name), args=args, keywords=named) if name in METHODS:
             return call(node, name, [inside, *args], named)
+        case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call() | ast.Attribute(attr="T")):
+            raise outside(node, "a product is written with a sign, as in 2 * (f - y)")
     raise outside(node)
 
 
 def number(value: Any) -> Number:
     """A number as it stands; raises Refused where it is none, or too large."""
-    if not (math.isfinite(value) and abs(value) <= LARGEST):
-        raise Refused("size", f"expected numbers up to {LARGEST:g}, got {str(value)[:20]}")
+    if not abs(value) <= LARGEST:
+        raise Refused("size", f"expected numbers up to {LARGEST:g}, got a larger one")
     return Number(float(value))
 
 

@@ -47,7 +47,7 @@ class Mark:
             return ""
         at = ", ".join(f"{name} = {size}" for name, size in self.sizes.items() if name.isidentifier())
         if self.got_shape != self.shape:
-            return f"expected the shape {self.shape}, got {self.got_shape} (at {at})"
+            return f"expected {shaped(self.shape)}, got {shaped(self.got_shape)} (at {at})"
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return f"{self.name}{place}: expected {self.expected:.6g}, got {self.got:.6g} (at {at})"
 
@@ -77,6 +77,10 @@ class Mark:
             "expected": self.expected,
             "got": self.got,
         }
+
+
+def shaped(shape: tuple[int, ...]) -> str:
+    return f"the shape {shape}" if shape else "a number"
 
 
 @dataclass(frozen=True)

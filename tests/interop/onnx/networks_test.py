@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import polars as pl
 import pytest
 
 import deltarule as dr
@@ -96,6 +97,19 @@ def test_what_was_read_trains_further():
     before = again.evaluate(x, y)["loss"]
     again.fit(x, y, epochs=5, batch_size=8)
     assert again.evaluate(x, y)["loss"] < 0.9 * before
+
+
+def test_a_frames_columns_are_put_in_order_by_what_was_read_back():
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [5.0, 3.0], "price": [1.0, 0.0]})
+    model = model_of(dr.Dense(1), (2,))
+    model.fit(frame, "price", epochs=1)
+    again = from_onnx(to_onnx(model), dr.SquaredError())
+    turned = frame.select("b", "a")
+    np.testing.assert_array_equal(again.predict(turned), model.predict(turned))
+    assert again.notes == {"columns": ["a", "b"]}
+    foreign = to_onnx(model)
+    foreign.producer_name = "another"
+    assert from_onnx(foreign, dr.SquaredError()).notes == {}
 
 
 class OwnReLU(dr.ReLU):

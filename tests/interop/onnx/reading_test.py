@@ -69,6 +69,12 @@ CASES = {
         {"K": (5, 3, 2, 2), "g": (280,), "o": (280,), "m": (280,), "v": np.ones(280, np.float32), "g2": (280,),
          "o2": (280,), "W": (280, 2)},
     ),
+    "a residual block on numbers in one row": (
+        IMAGES,
+        """c = Conv(x, K) f = Flatten(c) n = BatchNormalization(f, g, o, m, v) r = Relu(n) a = Add(r, f)
+        y = MatMul(a, W)""",
+        {"K": (2, 3, 1, 1), "g": (144,), "o": (144,), "m": (144,), "v": np.ones(144, np.float32), "W": (144, 2)},
+    ),
     "one row by sizes that are computed": (
         IMAGES,
         """c = Conv<kernel_shape=[2,2]>(x, K) s = Shape(c) i = Gather(s, zero) b = Unsqueeze(i, first)

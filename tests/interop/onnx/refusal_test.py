@@ -25,7 +25,7 @@ def test_all_unknown_operators_are_named_at_once():
     for number, node in enumerate(written.graph.node):
         node.name = f"node {number}"
     said = refused(written)
-    assert "3 operators that no layer of Deltarule is read from: Sin (2, the first at 'node 0'), Cos (1, " in said
+    assert "is read from these operators of the file: Sin (2, the first at 'node 0'), Cos (1, the first" in said
     assert "export the network without them" in said
 
 
@@ -55,6 +55,11 @@ def test_what_the_output_does_not_depend_on_may_be_unknown():
         (IMAGES, "y = Conv(x, K)", {"K": (2, 4, 1, 1), "rank": 4}, "expected weights of the shapes"),
         (ROWS, "y = Mul(x, x)", {}, "expected one input that is not a weight"),
         (ROWS, "y = Sub(c, x)", {"c": (6,)}, "expected a constant for its other input"),
+        (ROWS, "y = Div(x, c)", {"c": np.float32([1, 2, 3, 0, 5, 6])}, "to divide by numbers other than 0"),
+        (IMAGES, "c = Conv(x, K) f = Flatten(c) a = Gemm(f, W) y = Add(a, f)",
+         {"K": (2, 3, 1, 1), "W": (144, 144)}, "whose numbers lie in one order, but a path leads by a channels-f"),
+        (IMAGES, "c = Conv(x, K) f = Flatten(c) a = Gemm(f, W) y = Concat<axis=1>(a, f)",
+         {"K": (2, 3, 1, 1), "W": (144, 5)}, "whose numbers lie in one order, but a path leads by a channels-f"),
         (ROWS, "y = Concat<axis=0>(x, x)", {}, "side by side along the features"),
         (ROWS, "a = Gemm(x, W) y = Add(a, x)", {"W": (6, 1)}, r"of one shape, got \(1, 1\) and \(1, 6\)"),
         (ROWS, "y = Gemm<transA=1>(x, W)", {"W": (7, 2)}, "shapes|rows of its first input"),
@@ -95,6 +100,17 @@ def test_what_is_no_file_of_onnx_is_said(tmp_path):
     for name, words in (("none.onnx", "none.onnx: no such file"), ("text.onnx", "expected an ONNX file, but it")):
         with pytest.raises(FileError, match=words):
             from_onnx(tmp_path / name, dr.SquaredError())
+
+
+def test_bytes_are_no_path():
+    with pytest.raises(FileError, match=r"expected the path of a file, or an onnx\.ModelProto, got bytes"):
+        from_onnx(b"\x08\n", dr.SquaredError())  # type: ignore[arg-type]
+
+
+def test_an_empty_file_is_no_network(tmp_path):
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(FileError, match="expected an ONNX model of one input, but it has none; is the file whole"):
+        from_onnx(tmp_path / "empty.onnx", dr.SquaredError())
 
 
 def test_several_outputs_are_named():

@@ -48,7 +48,8 @@ def named(parameter: str, value: Any, known: dict[str, Any], kind: type) -> Any:
     if isinstance(value, str) and value in known:
         return known[value]()
     near = get_close_matches(value, known, 1) if isinstance(value, str) else []
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}, or an object of {kind.__name__}"
+    choice = f"choose one of {', '.join(known)}, or give an object of {kind.__name__}"
+    hint = f"did you mean {near[0]!r}?" if near else choice
     raise SettingError(f"{parameter}: {value!r} is not known; {hint}")
 
 

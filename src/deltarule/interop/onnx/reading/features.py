@@ -40,6 +40,10 @@ from deltarule.layers import (
 )
 
 FLOATS = (1, 10, 11, 16)  # ONNX's numbers of float32, float16, float64 and bfloat16
+REORDERED = (
+    "expected paths whose numbers lie in one order, but a path leads by a channels-first Flatten that no product "
+    "is behind"
+)
 PLAIN = {
     "Relu": ReLU,
     "Sigmoid": Sigmoid,
@@ -160,6 +164,7 @@ def scale(op: Op, x: Read, pieces: list[Piece]) -> Read:
     vector = of_features(op, x)
     if op.kind == "Sub":
         return add(op, x, pieces, -vector)
+    require(op.kind == "Mul" or vector.all(), op, "expected to divide by numbers other than 0")
     gamma = 1 / vector if op.kind == "Div" else vector
     pieces.append(Piece(Scale(), {"gamma": gamma, "beta": np.zeros_like(gamma)}))
     return x
@@ -231,8 +236,9 @@ def part(op: Op, x: Read, pieces: list[Piece]) -> Read:
 def residual(op: Op, ends: Sequence[tuple[Read, list[Piece]]], pieces: list[Piece]) -> Read:
     """Two paths whose outputs are added."""
     (x, body), (other, shortcut) = sorted(ends, key=lambda end: not end[1])
-    alike = x.shape == other.shape and x.axes == other.axes and x.rows is other.rows is None
-    require(len(ends) == 2 and alike, op, f"expected two paths of one shape, got {x.shape} and {other.shape}")
+    alike = len(ends) == 2 and x.shape == other.shape and x.axes == other.axes
+    require(alike, op, f"expected two paths of one shape, got {x.shape} and {other.shape}")
+    require(x.rows is other.rows, op, REORDERED)
     parts = joined(body), joined(shortcut)
     layer = Residual(parts[0].layer, parts[1].layer if shortcut else None)
     pieces.append(Piece(layer, tuple(each.params for each in parts), tuple(each.memory for each in parts)))
@@ -243,8 +249,9 @@ def branch(op: Op, ends: Sequence[tuple[Read, list[Piece]]], pieces: list[Piece]
     """Paths whose outputs are concatenated."""
     x = ends[0][0]
     place = op.attributes["axis"] % len(x.axes)
-    alike = all(other.axes == x.axes and other.rows is None for other, _ in ends)
-    require(alike and x.axes[place] == x.last, op, "expected paths that are put side by side along the features")
+    alike = all(other.axes == x.axes for other, _ in ends) and x.axes[place] == x.last
+    require(alike, op, "expected paths that are put side by side along the features")
+    require(all(other.rows is None for other, _ in ends), op, REORDERED)
     layers, params, memory = zip(*(joined(path) for _, path in ends), strict=True)
     pieces.append(Piece(Branch(*layers), params, memory))
     return replace(x, shape=(*x.shape[:-1], sum(other.shape[-1] for other, _ in ends)))

@@ -90,7 +90,9 @@ def program_of(model: onnx.ModelProto) -> Program:
 def only(what: str, values: Iterable[onnx.ValueInfoProto]) -> onnx.ValueInfoProto:
     """The one input or output."""
     found = list(values)
-    if len(found) != 1:
+    if not found:
+        raise FileError(f"expected an ONNX model of one {what}, but it has none; is the file whole?")
+    if len(found) > 1:
         names = ", ".join(repr(each.name) for each in found[:8])
         raise FileError(
             f"expected an ONNX model of one {what}, got {len(found)}: {names}; a model that holds the preparation "
@@ -180,6 +182,6 @@ def require_known(program: Program, known: Iterable[str]) -> None:
     counts = Counter(op.kind for op in unknown)
     told = ", ".join(f"{kind} ({count}, the first at {first[kind]!r})" for kind, count in counts.items())
     raise FileError(
-        f"the file has {len(unknown)} operators that no layer of Deltarule is read from: {told}; export the "
-        "network without them, or build it of Deltarule's layers and copy its parameters"
+        f"no layer of Deltarule is read from these operators of the file: {told}; export the network without "
+        "them, or build it of Deltarule's layers and copy its parameters"
     )

@@ -1,6 +1,8 @@
 """An ONNX file as a model, ready to predict and to train on."""
 
+import json
 import os
+from typing import Any
 
 import jax
 import numpy as np
@@ -59,11 +61,17 @@ def from_onnx(
     shape, pieces = read(program, structure_of(program))
     if pieces and holds(loss, pieces[-1]):
         pieces = pieces[:-1]
-    return assembled(joined(pieces), shape, Model(joined(pieces).layer, loss, optimizer, seed=seed))
+    read_model = assembled(joined(pieces), shape, Model(joined(pieces).layer, loss, optimizer, seed=seed))
+    read_model.notes = notes_of(model)
+    return read_model
 
 
 def loaded(path: str | os.PathLike) -> onnx.ModelProto:
     """The model in a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise FileError(
+            f"from_onnx: expected the path of a file, or an onnx.ModelProto, got {type(path).__name__}"
+        )
     if not os.path.isfile(path):
         raise FileError(f"{os.fspath(path)}: no such file")
     try:
@@ -72,6 +80,12 @@ def loaded(path: str | os.PathLike) -> onnx.ModelProto:
         raise FileError(
             f"{os.fspath(path)}: expected an ONNX file, but it cannot be read as one ({error})"
         ) from None
+
+
+def notes_of(model: onnx.ModelProto) -> dict[str, Any]:
+    """The notes of the Model that `export` wrote, such as the order of a frame's columns."""
+    about = {each.key: each.value for each in model.metadata_props}
+    return json.loads(about.get("notes", "{}")) if model.producer_name == "deltarule" else {}
 
 
 def read(program: Program, structure: Sequence) -> tuple[tuple[int, ...], list[Piece]]:
