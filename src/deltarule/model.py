@@ -126,7 +126,7 @@ class Model(Displayed):
             batch_size: examples a step, 64 by default or all if fewer; an epoch's last batch may be smaller.
             validation: a share of the data to hold out (drawn by the seed, classes in proportion), or (x, y), or
                 (x, y, weight), or (x, y, weight, lengths); or batches or a stream.
-            sample_weight: (n,), how much each example counts.
+            sample_weight: (n,), how much each example counts beside the others of its minibatch.
             lengths: (n,), the time steps of each sequence x (n, t, ...), which is padded behind them.
             micro_batches: in how many parts a batch passes through the network; saves memory. Batch
                 normalisation takes each part's own statistics.

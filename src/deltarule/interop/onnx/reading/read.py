@@ -37,7 +37,8 @@ def from_onnx(
     Files that `export` wrote, and those of other programs that consist of operators that are layers here, one
     after the other, as residual blocks or as branches. ONNX has images channels-first, a Model takes and gives
     them channels-last, and sequences (n, t, i); the rows of a Dense behind a Flatten are put in our order. The
-    Softmax or Sigmoid at the end is left out where the loss holds it.
+    Softmax or Sigmoid at the end is left out where the loss holds it. A file that `export` wrote brings the notes
+    of its Model along, such as the order of a frame's columns.
 
     Args:
         source: the file, or the model that it holds.
