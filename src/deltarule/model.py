@@ -87,8 +87,8 @@ class Model(Displayed):
                 raise SettingError(f"Model: {name} must be a {kind.__name__}, got {value!r}")
         if not isinstance(optimizer, Optimizer | None):
             raise SettingError(f"Model: optimizer must be an Optimizer, such as RMSProp(1e-3), got {optimizer!r}")
-        if clip_norm is not None and not clip_norm > 0:
-            raise SettingError(f"Model: clip_norm must be positive, got {clip_norm}")
+        if isinstance(clip_norm, str) or (clip_norm is not None and not clip_norm > 0):
+            raise SettingError(f"Model: clip_norm must be a number above 0, got {clip_norm!r}")
         penalty = l2 if isinstance(l2, L2) else L2(l2)
         if not (isinstance(seed, Integral) and 0 <= int(seed) < 2**64):
             raise SettingError(f"Model: seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")

@@ -100,7 +100,7 @@ def read(text: str, where: str) -> tuple[list[ast.stmt], list[Statement]]:
 
 def unreadable(name: str, right: str, line: int, why: str) -> Statement:
     """The statement of a line that is no Python: blank, or refused."""
-    words = f"line {line}: {right[:60]!r} cannot be read ({why}); write it as NumPy would have it"
+    words = f"line {line}: {right[:60]!r} cannot be read ({why.split(';')[0]}); write it as NumPy would have it"
     return Statement(name, line, None, refused=Refused("language", words) if right else None)
 
 

@@ -32,8 +32,8 @@ class L2:
 
     def __post_init__(self):
         object.__setattr__(self, "exclude", tuple(self.exclude))
-        if not 0 <= self.strength < float("inf"):
-            raise SettingError(f"L2: strength must be a number of at least 0, got {self.strength}")
+        if isinstance(self.strength, str) or not 0 <= self.strength < float("inf"):
+            raise SettingError(f"L2: strength must be a number of at least 0, got {self.strength!r}")
 
     def gradient(self, params, dparams, strength):
         """dparams + 2 λ θ, on the weights."""

@@ -7,7 +7,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import SettingError, ShapeError
-from deltarule.interop.torch import from_torch, network_from_torch, network_to_torch
+from deltarule.interop.torch import from_torch, network_from_torch, network_to_torch, state_dict
 from deltarule.interop.torch.from_module import network_of
 from deltarule.interop.torch.layout import own
 from interop.torch.agreement import drawn, given, hold, output
@@ -60,6 +60,9 @@ CASES = {
     "AvgPool3d((1, 2, 3), stride=2, count_include_pad=False)": (2, 2, 3, 4, 5),
     "AdaptiveAvgPool1d(1)": (3, 5, 7),
     "AdaptiveAvgPool2d((1, 1))": (2, 3, 6, 4),
+    "AdaptiveAvgPool2d((3, None))": (2, 3, 6, 4),
+    "AdaptiveMaxPool1d(3)": (2, 4, 9),
+    "Sequential(Conv2d(2, 4, 3), AdaptiveAvgPool2d((3, 2)), Flatten(), Linear(24, 2))": (2, 2, 5, 6),
     "AdaptiveMaxPool2d(1)": (2, 3, 6, 4),
     "AdaptiveMaxPool3d(1)": (2, 3, 6, 4, 5),
     "Identity()": (3, 5),
@@ -225,7 +228,19 @@ REFUSED = {  # (module, shape of one example): what the message says
     ("RMSNorm((3, 5))", (3, 5)): "expected one axis to normalise, got (3, 5)",
     ("MaxPool1d(2, return_indices=True)", (3, 5)): "expected return_indices=False",
     ("AdaptiveMaxPool1d(1, return_indices=True)", (3, 5)): "expected return_indices=False",
-    ("AdaptiveAvgPool2d((1, 2))", (3, 5, 4)): "expected output_size=1, the whole of space, got (1, 2)",
+    (
+        "AdaptiveAvgPool2d((2, 2))",
+        (3, 5, 4),
+    ): "expected an output_size that divides the input's (5, 4), got (2, 2)",
+    (
+        "Sequential(Linear(5, 5), LazyLinear(3))",
+        (5,),
+    ): "layer 1, LazyLinear: it has no weights yet; call the module",
+    ("DataParallel(Linear(5, 3))", (5,)): "the module that it wraps",
+    ("__import__('torch').jit.script(Sequential(Linear(5, 3)))", (5,)): "expected one of PyTorch's own modules",
+    ("(lambda l: Sequential(l, Tanh(), Sequential(l)))(Linear(5, 5))", (5,)): (
+        "layer 2.0, Linear: it shares weights with layer 0, and each layer here has its own; give it a copy"
+    ),
     ("AvgPool2d(2, divisor_override=3)", (3, 5, 4)): "expected divisor_override=None",
     ("AvgPool1d(3, stride=2, padding=1, ceil_mode=True)", (3, 6)): "counts a part of its zeros; set count_include",
     ("Embedding(7, 3, padding_idx=0)", (5,)): "expected padding_idx=None, got 0",
@@ -281,3 +296,43 @@ def test_a_shape_that_does_not_fit_is_named(torch):
         network_from_torch(module, (7, 3, 4, 5))
     with pytest.raises(ShapeError, match=r"layer 0, Conv2d: Convolution\(4, 3\): a kernel of 3, is larger"):
         network_from_torch(module, (3, 2, 5))
+
+
+@pytest.mark.parametrize("x", [4, "4", (4.0,), (None, 4), (-1, 4), np.zeros((2, 4)), (0,)], ids=str)
+def test_what_is_no_shape_is_refused(torch, x):
+    with pytest.raises(ShapeError, match=r"x: expected the shape of one example, without n, such as \(784,\)"):
+        network_from_torch(torch.nn.Linear(4, 1), x)
+
+
+def test_an_activation_that_the_loss_computes_is_refused(torch):
+    nn = torch.nn
+    for last, loss in ((nn.Softmax(1), dr.SoftmaxCrossEntropy()), (nn.Sigmoid(), dr.BinaryCrossEntropy())):
+        module = nn.Sequential(nn.Linear(3, 2), nn.Sequential(last))
+        with pytest.raises(SettingError, match=r"ends in logits, for .*Entropy computes the S.* module\[:-1\]"):
+            from_torch(module, (3,), loss)
+        assert from_torch(module, (3,), dr.SquaredError()).predict(np.ones((1, 3))).shape == (1, 2)
+    x = torch.ones(1, 3)
+    module = nn.Sequential(nn.Linear(3, 2), nn.LogSoftmax(1))
+    model = from_torch(module, (3,), dr.SoftmaxCrossEntropy())
+    np.testing.assert_allclose(model.predict(x.numpy()), module(x).exp().detach(), rtol=1e-6)
+
+
+def test_a_step_here_is_a_step_there(torch):
+    """Batch normalisation, a kernel without bias, a pool by windows: SGD with momentum moves both alike."""
+    nn = torch.nn
+    module = nn.Sequential(
+        nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(),
+        nn.Linear(24, 3),
+    )  # fmt: skip
+    x, y = given(torch, module, (12, 2, 6, 8), "float32"), torch.arange(12) % 3
+    module = drawn(torch, module, "float32").train()
+    model = from_torch(module, (2, 6, 8), dr.SoftmaxCrossEntropy(), dr.SGD(0.1, momentum=0.9))
+    model.fit(x.permute(0, 2, 3, 1).numpy(), y.numpy(), epochs=3, batch_size=12)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(x), y).backward()
+        optimizer.step()
+    ours = state_dict(model)
+    for name, weight in module.named_parameters():
+        np.testing.assert_allclose(ours[name], weight.detach(), rtol=1e-4, atol=1e-5)

@@ -12,11 +12,12 @@ from deltarule.interop.torch.module import Module, Refusal, refusal
 from deltarule.interop.torch.outline import Outline, outline
 from deltarule.interop.torch.reading import Place
 from deltarule.interop.torch.recurrent import with_biases
-from deltarule.interop.torch.state import fitted, numbers_of, rebuilt
+from deltarule.interop.torch.state import example_shape, fitted, numbers_of, rebuilt
 from deltarule.interop.torch.table import MODULES, UNKNOWN
 from deltarule.interop.torch.weights import Arrays
 from deltarule.layers import Chain, Embedding
 from deltarule.layers.layer import Layer, Memory, Params, Shape
+from deltarule.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from deltarule.losses.loss import Loss
 from deltarule.model import Model
 from deltarule.optimizers.optimizer import Optimizer
@@ -30,7 +31,8 @@ def from_torch(module: Any, x: Shape, loss: Loss, optimizer: Optimizer | None = 
     into that order. A recurrent module gives its output sequence, from (n, t, i) whether or not batch_first.
 
     What training does differently: the running variance of a batch normalisation is the biased one here, and a
-    recurrent module has one bias where PyTorch adds two (zero at first, where it has none).
+    recurrent module has one bias where PyTorch adds two (zero at first, where it has none). All weights are
+    trained, those of requires_grad=False too.
 
     Args:
         module: it stays as it is.
@@ -39,8 +41,9 @@ def from_torch(module: Any, x: Shape, loss: Loss, optimizer: Optimizer | None = 
         optimizer, settings: as Model.
 
     Raises:
-        SettingError: a module has no counterpart, or a setting that has none; the message says where.
-        ShapeError: x does not fit the module.
+        SettingError: a module has no counterpart, or a setting that has none, or shares weights with another;
+            the message says where. Or it ends in probabilities, and the loss takes logits.
+        ShapeError: x is no shape, or does not fit the module.
 
     >>> import deltarule as dr, torch  # doctest: +SKIP
     >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5), torch.nn.Flatten())  # doctest: +SKIP
@@ -50,6 +53,7 @@ def from_torch(module: Any, x: Shape, loss: Loss, optimizer: Optimizer | None = 
     (2, 10)
     """
     net, params, memory, found = network_of(module, x)
+    check_logits(module, loss)
     model = Model(net, loss, optimizer, **settings)
     shape = own((1, *x), found.before)[1:]
     params, memory = jax.tree.map(lambda array: np.asarray(array, np.float32), (params, memory))
@@ -67,10 +71,11 @@ def network_from_torch(module: Any, x: Shape) -> tuple[Layer, Params, Memory]:
 
 def network_of(module: Any, x: Shape) -> tuple[Layer, Params, Memory, Outline]:
     """The network, its arrays, and the outline by which they were read."""
-    given = (1, *(int(size) for size in x))
+    given = (1, *example_shape(x))
     layout = first(len(given)) if space_follows(parts(module)) else last(len(given))
     shape = own(given, layout)
     net, _ = read(module, Place((), shape, layout), ())
+    check_shared(module)
     found = outline(net, shape[1:], layout)
     check_axes(module, found.module)
     state = state_of_module(module)
@@ -130,9 +135,11 @@ def check_standard(module: Any, place: Place) -> None:
             place.path,
             kind.__name__,
             "expected one of PyTorch's own modules, for what another's forward does cannot be read off it. Read "
-            "its nn.Sequential parts by themselves; the weights of a module that to_torch made come back with "
-            "read_state_dict",
+            "its nn.Sequential parts, or the module that it wraps, by themselves; the weights of a module that "
+            "to_torch made come back with read_state_dict",
         )
+    if kind.__name__.startswith("Lazy"):
+        raise refusal(place.path, kind.__name__, "it has no weights yet; call the module once on data, and it has")
     if module._forward_hooks or module._forward_pre_hooks:
         raise refusal(
             place.path, kind.__name__, "it has forward hooks, which may change what it does; remove them first"
@@ -141,12 +148,12 @@ def check_standard(module: Any, place: Place) -> None:
 
 def is_sequential(module: Any) -> bool:
     """Whether it is an nn.Sequential, or a subclass of it that does the same."""
-    return getattr(type(module).forward, "__qualname__", "") == "Sequential.forward"
+    return getattr(getattr(type(module), "forward", None), "__qualname__", "") == "Sequential.forward"
 
 
 def parts(module: Any) -> list[Any]:
     """The modules in an nn.Sequential, those inside others in their place; or the module itself."""
-    if hasattr(type(module), "forward") and is_sequential(module):
+    if is_sequential(module):
         return [leaf for child in module._modules.values() for leaf in parts(child)]
     return [module]
 
@@ -159,6 +166,31 @@ def space_follows(modules: list[Any]) -> bool:
         if needs != "any" or name in ("Flatten", "Unflatten"):
             return needs == "first"
     return False
+
+
+def check_shared(module: Any) -> None:
+    """Raises SettingError where a weight stands in two modules, which here would be trained apart."""
+    owners: dict[int, tuple[str, ...]] = {}
+    for place, leaf in placed_parts(module):
+        for weight in leaf.parameters():
+            owner = owners.setdefault(id(weight), place)
+            if owner != place:
+                raise refusal(
+                    place,
+                    type(leaf).__name__,
+                    f"it shares weights with layer {'.'.join(owner)}, and each layer here has its own; give it a "
+                    "copy of them, copy.deepcopy(layer)",
+                )
+
+
+def check_logits(module: Any, loss: Loss) -> None:
+    """Raises SettingError where the module's last activation would be computed twice."""
+    last_one = type(parts(module)[-1]).__name__ if parts(module) else ""
+    if (type(loss), last_one) in ((SoftmaxCrossEntropy, "Softmax"), (BinaryCrossEntropy, "Sigmoid")):
+        raise SettingError(
+            f"from_torch: expected a module that ends in logits, got one that ends in {last_one}, which "
+            f"{type(loss).__name__} computes itself; leave it out, module[:-1]"
+        )
 
 
 def check_axes(module: Any, found: Module, path: tuple[str, ...] = ()) -> None:

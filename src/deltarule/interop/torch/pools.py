@@ -98,22 +98,25 @@ def padding_of(module: Any, place: Place) -> tuple[Any, bool]:
     return tuple(sides), any(behind > front for front, behind in sides)
 
 
-def from_adaptive(layer: type[GlobalAveragePool | GlobalMaxPool]) -> Any:
-    """The axes of space stay, each of length 1."""
+def from_adaptive(whole: type[GlobalAveragePool | GlobalMaxPool], windows: type[AveragePool | MaxPool]) -> Any:
+    """Over the whole of space, whose axes stay, each of length 1; or by windows, where all are of one size."""
 
     def read(module: Any, place: Place) -> Layer:
-        axes, name = len(place.shape) - 2, type(module).__name__
+        space, name = place.shape[1:-1], type(module).__name__
         if getattr(module, "return_indices", False):
             raise refusal(place.path, name, "expected return_indices=False: one output, no tuple")
-        wanted = each(name, "output_size", module.output_size, axes)
-        if set(wanted) != {1}:
+        wanted = each(name, "output_size", module.output_size, len(space))
+        if set(wanted) == {1}:
+            return Chain(whole(), Reshape(*wanted, place.shape[-1]))
+        sizes = [d if size is None else size for d, size in zip(space, wanted, strict=True)]
+        if any(d % size for d, size in zip(space, sizes, strict=True)):
             raise refusal(
                 place.path,
                 name,
-                f"expected output_size=1, the whole of space, got {module.output_size}; use a pool with a "
-                "kernel_size",
+                f"expected an output_size that divides the input's {space}, got {module.output_size}, whose "
+                "windows differ in size; use a pool with a kernel_size",
             )
-        return Chain(layer(), Reshape(*[1] * axes, place.shape[-1]))
+        return windows(plain(tuple(d // size for d, size in zip(space, sizes, strict=True))))
 
     return read
 
@@ -130,7 +133,7 @@ MODULES = {
     for kind, read in (
         ("MaxPool", from_max_pool),
         ("AvgPool", from_average_pool),
-        ("AdaptiveMaxPool", from_adaptive(GlobalMaxPool)),
-        ("AdaptiveAvgPool", from_adaptive(GlobalAveragePool)),
+        ("AdaptiveMaxPool", from_adaptive(GlobalMaxPool, MaxPool)),
+        ("AdaptiveAvgPool", from_adaptive(GlobalAveragePool, AveragePool)),
     )
 }

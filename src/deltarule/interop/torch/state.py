@@ -1,5 +1,6 @@
 """State dicts: a model's arrays under PyTorch's names, in a safetensors file or as they are, without PyTorch."""
 
+import operator
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file, save
 
-from deltarule.errors import DeltaruleError, FileError, SettingError
+from deltarule.errors import DeltaruleError, FileError, SettingError, ShapeError
 from deltarule.files import write_whole
 from deltarule.interop.torch.module import Module, arrays_of, state_of
 from deltarule.interop.torch.outline import outline
@@ -56,6 +57,7 @@ def read_state_dict(model: Model, state: str | os.PathLike | Mapping[str, Any], 
         x: the shape of one example here, without n; of a model that has seen no data.
 
     Raises:
+        ShapeError: x is no shape.
         SettingError: the model has seen no data and x is not given, or a layer has no counterpart in PyTorch.
         FileError: there is no such file or it is none; or its names or shapes are not those of the network: the
             message lists what is missing, what was not expected, and which shapes differ.
@@ -66,7 +68,7 @@ def read_state_dict(model: Model, state: str | os.PathLike | Mapping[str, Any], 
     >>> model.predict([[1, 2, 3]]).tolist()
     [[6.0, 6.0]]
     """
-    shape = model.input_shape if x is None else tuple(x)
+    shape = model.input_shape if x is None else example_shape(x)
     if shape is None:
         raise SettingError(
             "read_state_dict: the model has seen no data; say x, the shape of one example: x=(784,)"
@@ -81,6 +83,23 @@ def read_state_dict(model: Model, state: str | os.PathLike | Mapping[str, Any], 
     params, memory = jax.tree.map(lambda array: np.asarray(array, np.float32), (params, memory))
     model.input_shape = shape
     model.state = jax.device_put(fresh._replace(params=params, memory=memory))
+
+
+def example_shape(x: Any) -> Shape:
+    """The shape as whole numbers; raises ShapeError where it is none.
+
+    >>> example_shape([3, 32, 32])
+    (3, 32, 32)
+    """
+    try:
+        shape = tuple(map(operator.index, x))
+    except TypeError:
+        shape = (0,)
+    if min(shape, default=1) < 1:
+        raise ShapeError(
+            f"x: expected the shape of one example, without n, such as (784,) or (3, 32, 32), got {str(x)[:60]}"
+        )
+    return shape
 
 
 def read_file(path: str) -> Arrays:
