@@ -6,20 +6,14 @@ import sys
 
 import pytest
 
-from deltarule.cli import grade as command
-from deltarule.cli.main import fail
-from deltarule.errors import DeltaruleError
+from deltarule.cli.main import main
 
 SLIP = "e = ceil((d - k + 2*P) / s) + 1\nP_same = (k - 1) / 2\n"
 
 
 def run(*arguments):
     """The exit status, as the command gives it."""
-    try:
-        command.main(list(map(str, arguments)))
-    except DeltaruleError as error:
-        return fail(str(error))
-    return 0
+    return main(["grade", *map(str, arguments)])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from deltarule.errors import FileError
+from deltarule.errors import FileError, SettingError
 from deltarule.grade import exercise, generate, grade
 
 R1 = exercise("R1").key()
@@ -158,7 +158,8 @@ def test_nothing_behind_the_sign_is_a_blank(right):
 
 
 @pytest.mark.parametrize(
-    "right", ["2(f - y", "= 2", "1 +", "2W3", "(1", "σ'(Z2)", '"""', "W3 · d4", "(" * 250 + "1" + ")" * 250]
+    "right",
+    ["2(f - y", "= 2", "1 +", "2W3", "(1", "σ'(Z2)", '"""', "W3 · d4", "W3.T·d4", "(" * 250 + "1" + ")" * 250],
 )
 def test_a_line_that_cannot_be_read_costs_its_own_points(right):
     report = grade(replaced("d3", right), "R1")
@@ -294,3 +295,10 @@ def test_a_zero_of_another_shape_is_no_missing_term():
     mark = grade("dC = 0", "R20")["dC"]
     assert mark.kind == "shape"
     assert "the right numbers in another shape; expected the shape (1, 4), got a number" in mark.said
+
+
+def test_a_negative_seed_and_a_mark_that_is_none_are_told():
+    with pytest.raises(SettingError, match="expected a seed of 0 or more, got -1"):
+        grade(R1, "R1", seed=-1)
+    with pytest.raises(KeyError, match="d9"):
+        grade(R1, "R1")["d9"]

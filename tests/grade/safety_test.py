@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import deltarule.grade as package
 from deltarule.errors import DeltaruleError
-from deltarule.grade import grade
+from deltarule.grade import generate, grade
 from deltarule.grade.language import parse
 from deltarule.grade.nodes import CLASSES, places, write
 from deltarule.grade.notation import METHODS
@@ -231,6 +231,11 @@ def test_the_search_for_a_cause_ends():
     report = grade(text, "R1")
     assert time.process_time() - began < 10
     assert report.points == 0
+    task = generate(3, 6)
+    same = " + ".join(["W6.T @ d7"] * 25)
+    began = time.process_time()
+    grade("\n".join(f"{asked.name} = {same}" for asked in task.asked[1:]), task)
+    assert time.process_time() - began < 10
 
 
 NAMES = st.sampled_from(

@@ -1,7 +1,5 @@
 """`deltarule grade`: a student's derivation of a backward pass, marked equation by equation."""
 
-import io
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -61,8 +59,6 @@ def chosen(settings: Grade) -> Exercise:
         raise SettingError(
             f"grade: expected --exercise with one of {', '.join(EXERCISES)}, or --generate with --seed and --depth"
         )
-    if settings.seed < 0:
-        raise SettingError(f"grade: expected a seed of 0 or more, got {settings.seed}")
     return generate(settings.seed, settings.depth) if settings.generate else exercise(str(settings.exercise))
 
 
@@ -78,13 +74,11 @@ def read(path: str) -> str:
 
 
 def show(report: Report) -> None:
-    """The marks as a table; a terminal that has no such letters shows ? in their place."""
+    """The marks as a table."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     table = Table(title=f"{report.exercise.name}: {report.exercise.title}", title_justify="left")
     for heading in ("equation", "", "points", "what is wrong"):
         table.add_column(heading)

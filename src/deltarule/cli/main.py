@@ -1,6 +1,7 @@
 """The `deltarule` command: finds the command's file, and turns errors into one paragraph."""
 
 import importlib
+import io
 import sys
 import textwrap
 
@@ -37,6 +38,9 @@ USAGE = "deltarule: networks trained from their written-down derivatives\n\n" + 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0; 2 for an error that has a name; 130 and 143 for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no ✓ or σ shows ? in their place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE + "\n\n'deltarule COMMAND --help' shows a command's settings.")
         return 0

@@ -67,7 +67,8 @@ def read_run(path: str) -> Run:
             )
         raise FileError(
             f"{path}: the run is half written: it has {METRICS}, but no {MODEL}. It goes on still, or it was "
-            f"killed before it could save its model; wait for it, or go on: deltarule {begun_by(folder)} --resume {path}"
+            "killed before it could save its model; wait for it, or go on: "
+            f"deltarule {begun_by(folder)} --resume {path}"
         )
     return Run(folder, load(folder / MODEL), read_record(folder / RECORD))
 

@@ -72,9 +72,9 @@ def edits(tree: Node, pool: Pool) -> list[Edit]:
     found, seen = [], {tree}
     nodes = [node for node, _ in places(tree)]
     most = MOST_WORK // len(nodes)
-    for node, put in places(tree):
-        often = count(node) <= 3 and nodes.count(node) > 1 and len(nodes) < LONG
-        for kind, new, dropped in changes(node, pool):
+    for at, (node, put) in enumerate(places(tree)):
+        often = count(node) <= 3 and node in nodes[at + 1 :] and node not in nodes[:at] and len(nodes) < LONG
+        for kind, new, dropped in changes(node, pool) if len(found) < most else ():
             for whole in (put(new), everywhere(tree, node, new) if often else tree):
                 if whole not in seen and len(found) < most:
                     seen.add(whole)

@@ -15,7 +15,7 @@ MOST_PARTS = 400  # of the tree of one line
 MOST_DEPTH = 40
 STATED = re.compile(r"\s*(\w+)\s*(?:\[[^\]]*\]\s*)?=(?!=)\s*([^#]*)")
 TYPESET = str.maketrans(
-    {"−": "-", "⊙": "*", "∘": "*", "ᵀ": ".T", "²": "**2", "∂": "d", "\u00a0": " "}
+    {"−": "-", "⊙": "*", "∘": "*", "ᵀ": ".T", "²": "**2", "∂": "d", "\u00a0": " ", "·": " · "}
     | {chr(0x2080 + digit): str(digit) for digit in range(10)}
 )  # what word processors make of the notation
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deltarule.errors import FileError
+from deltarule.errors import FileError, SettingError
 from deltarule.grade.compare import TINY, all_same, same
 from deltarule.grade.diagnose import SEARCH, Cause, Wrong, diagnose
 from deltarule.grade.edits import bound
@@ -34,12 +34,14 @@ def grade(text: str, exercise: str | Exercise, *, seed: int = 0, where: str = "t
 
     Raises:
         FileError: it is no list of equations, states a name twice or one that is given, or is too large.
-        SettingError: there is no such exercise.
+        SettingError: there is no such exercise; a negative seed.
 
     >>> grade("e = ceil((d - k + 2*P) / s) + 1", "R23").marks[0].kind
     'function'
     """
     exercise = ready(exercise) if isinstance(exercise, str) else exercise
+    if seed < 0:
+        raise SettingError(f"grade: expected a seed of 0 or more, got {seed}")
     statements = parse(text, where)
     given = {each.name for each in exercise.given} | set(draws_of(exercise, seed)[0].sizes)
     for name, stated in statements.items():

@@ -173,6 +173,7 @@ def test_a_module_is_what_one_would_have_written(torch):
     assert [type(each) for each in module] == [
         *(nn.Conv2d, nn.ReLU, nn.Flatten, nn.Dropout, nn.Linear, nn.BatchNorm1d, nn.Linear)
     ]
+    assert "momentum=0.1, " in str(module)
     assert not module.training
     assert isinstance(to_torch(ready(dr.Recurrent(dr.LSTM(3), last=True), (5, 2))), nn.LSTM)
 

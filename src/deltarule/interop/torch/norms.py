@@ -27,7 +27,7 @@ def batch_norm(layer: BatchNorm, flow: Flow) -> tuple[Module, ...]:
     axes = max(flow.rank - 2, 1)
     if axes > 3:
         raise refusal(flow.at, "BatchNorm", f"expected at most three axes of space, as in PyTorch, got {axes}")
-    settings = {"num_features": flow.channels, "eps": layer.epsilon, "momentum": 1 - layer.momentum}
+    settings = {"num_features": flow.channels, "eps": layer.epsilon, "momentum": round(1 - layer.momentum, 12)}
     weight, bias = affine(layer, (flow.channels,), order=flow.order)
     statistics = [
         Array(theirs, ours, orders=(flow.order,), remembered=True)
