@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections import Counter
+from pathlib import Path
 
 os.environ["DELTARULE_CACHE"] = "off"  # the tests leave the user's cache alone
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one test compiled the others find, in any process
@@ -19,7 +20,17 @@ import pytest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it runs behind
 
+MAPS = 20_000
 collect_ignore = ["torture"]  # a driver, and what it forks
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Lets compiled programs go where there are many: each maps memory, and Linux allows 65,530 maps a process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ def launched(*arguments: str, **options) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize(("count", "epochs"), [(2, 50), (4, 5)])
+@pytest.mark.parametrize(("count", "epochs"), [(2, 20), (4, 5)])
 def test_several_processes_equal_one(count, epochs):
-    """Over 200 steps and over 20."""
+    """Over 80 steps and over 20."""
     alone = losses(epochs)
     done = launched("--processes", str(count), "--", str(SCRIPTS / "equal.py"), str(epochs))
     assert done.returncode == 0, done.stderr

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.inspect.rates import Rates
 from documents import DOCS, snippets
 from documents import README as PAGE
 
 README = PAGE.read_text()
 GIVEN = {"dataclass": dataclass, "Layer": dr.Layer, "Equations": dr.Equations, "Cost": dr.Cost}  # of "A layer"
 
+FLAT = ((1.0, 1e9), (1e12, 1e9))
+RATES = Rates("a machine", FLAT, FLAT, FLAT, FLAT, simple=1e9, dear=1e8, operation=1e-6, round=1e-6)
 HELD = r"^(class )?(history|Dense|Mine|ten|agent)\b"  # what the snippets make that a test of its own holds
 OTHERS = [
     pytest.param(snippet, marks=pytest.mark.torch if snippet.torch else (), id=f"line {snippet.line}")
@@ -81,7 +84,7 @@ def test_the_layer_is_dense(after):
 
 def test_the_plan_is_the_one_that_is_printed():
     net = dr.Chain(dr.Dense(256), dr.ReLU(), dr.Dense(256), dr.ReLU(), dr.Dense(10))
-    plan = dr.plan(net, (64, 784), loss=dr.SoftmaxCrossEntropy(), optimizer=dr.Adam(1e-3))
+    plan = dr.plan(net, (64, 784), loss=dr.SoftmaxCrossEntropy(), optimizer=dr.Adam(1e-3), rates=RATES)
     assert plan.table(80).partition("\n\n")[0].rstrip() in README
 
 

@@ -4,7 +4,6 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -101,11 +100,6 @@ REDUCED = {
 }
 
 
-@cache
-def measured(name: str) -> Any:
-    return importlib.import_module(name).measured(**REDUCED[name].sizes)
-
-
 def lost(name: str, found: Any, left_out: str = "$^") -> list[str]:
     """The claims that do not hold."""
     claims = importlib.import_module(name).claims(found)
@@ -117,22 +111,15 @@ def test_every_study_is_tested():
 
 
 @pytest.mark.parametrize("name", REDUCED)
-def test_the_claims_hold(name):
-    assert lost(name, measured(name), REDUCED[name].left_out) == []
-
-
-@pytest.mark.parametrize("name", REDUCED)
-def test_the_claims_do_not_hold_of_the_folklore(name):
-    assert len(lost(name, REDUCED[name].fault(measured(name)))) > len(lost(name, measured(name)))
-
-
-@pytest.mark.parametrize("name", REDUCED)
-def test_it_is_drawn_and_listed(name):
-    study = importlib.import_module(name)
-    svg = lean(drawn(study.picture)(measured(name)))
+def test_the_claims_hold_and_not_of_the_folklore_and_are_drawn(name):
+    study, reduced = importlib.import_module(name), REDUCED[name]
+    found = study.measured(**reduced.sizes)
+    assert lost(name, found, reduced.left_out) == []
+    assert len(lost(name, reduced.fault(found))) > len(lost(name, found))
+    svg = lean(drawn(study.picture)(found))
     assert len(svg) < 60_000
     assert ElementTree.fromstring(svg).tag.endswith("svg")
-    header, *rows = study.table(measured(name)).written()
+    header, *rows = study.table(found).written()
     assert {len(row) for row in rows} == {len(header)}
 
 
