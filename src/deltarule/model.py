@@ -180,7 +180,8 @@ class Model(Displayed):
                 sequence in x can have.
             SettingError: the model has not been trained.
         """
-        state, features = self.trained(), features_of(of_frame(x, None, self.notes)[0], self.net, self.input_shape)
+        state, (given, _) = self.trained(), of_frame(x, None, dict(self.notes))
+        features = features_of(given, self.net, self.input_shape)
         mask = None if lengths is None else mask_of(lengths, features)
         return evaluate.predict(self.net, self.loss, state.params, state.memory, features, self.precision, mask)
 

@@ -42,6 +42,10 @@ def test_the_columns_are_kept_in_the_file(tmp_path):
     np.testing.assert_array_equal(again.predict(frame), ours.predict(frame))
     with pytest.raises(dr.DataError, match="expected the columns a, b, c, but there is no a, c"):
         again.predict(frame[["b"]])
+    of_arrays = dr.Model(dr.Dense(1), loss=dr.SquaredError())
+    of_arrays.fit(np.zeros((4, 3)), np.zeros(4), epochs=1, progress=False)
+    of_arrays.predict(frame)
+    assert of_arrays.notes == {}  # what is predicted teaches nothing
 
 
 def test_pictures_and_classes_of_a_data_set_are_taken():
