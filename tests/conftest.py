@@ -18,6 +18,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what one test compiled the 
 import jax
 import pytest
 
+from documents import PAGES, snippets
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it runs behind
 
 MAPS = 20_000
@@ -47,6 +49,23 @@ def torch():
 
 
 def pytest_terminal_summary(terminalreporter):
+    """What must be known of a run besides: ONNX's cases, and the documentation's snippets."""
+    tell_of_onnx(terminalreporter)
+    tell_of_snippets(terminalreporter)
+
+
+def tell_of_snippets(terminalreporter):
+    """How many snippets of README and docs ran, of how many there are."""
+    reports = [
+        report for each in terminalreporter.stats.values() for report in each if hasattr(report, "user_properties")
+    ]
+    ran = {report.nodeid: dict(report.user_properties).get("snippets", 0) for report in reports}
+    if any(ran.values()):
+        held = sum(len(snippets(page)) for page in PAGES)
+        terminalreporter.write_line(f"Snippets: {sum(ran.values())} ran, of {held} in README and docs")
+
+
+def tell_of_onnx(terminalreporter):
     """How many of ONNX's cases agreed, and how many were left out for which reason."""
 
     def of_the_suite(outcome):
