@@ -18,7 +18,7 @@ from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.run import Plan, Standing
 from deltarule.errors import FileError
 from deltarule.files import lock, make_folder
-from deltarule.training.checkpoint import NAME, number_of, remove
+from deltarule.training.checkpoint import NAME, Kept, number_of, remove
 from deltarule.training.identity import differences
 from deltarule.training.signals import Interrupted, Signals
 
@@ -29,7 +29,7 @@ FORMAT = "deltarule dqn checkpoint 1"
 EVERY, KEPT = 60.0, 2  # seconds; files
 
 
-class Keeper:
+class Keeper(Kept):
     """Finds, writes and heeds: the checkpoints of one run, and the signals that end it.
 
     Raises:
@@ -44,19 +44,6 @@ class Keeper:
         of_plan = {name: getattr(plan, name) for name in ("every", "evaluate_every", "episodes", "keep")}
         self.identity = json.loads(json.dumps({"agents": described_all, "run": of_plan}))
         self.signals, self.written = Signals(), time.perf_counter()
-
-    def __enter__(self) -> "Keeper":
-        self.signals.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.signals.__exit__(*error)
-        self.held.close()
-
-    @property
-    def files(self) -> list[Path]:
-        """The checkpoints, the newest first."""
-        return sorted(self.folder.glob(f"{NAME}*.safetensors"), key=number_of, reverse=True)
 
     def require_empty(self, begun: list[Agent]) -> list[Agent]:
         """The agents as they are; raises FileError where the folder has the checkpoints of a run."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import jax
 import numpy as np
@@ -66,7 +66,32 @@ class Checkpoints:
                 raise SettingError(f"Checkpoints: {name} must be a whole number of at least 1, got {value!r}")
 
 
-class Keeper:
+class Kept:
+    """A folder of checkpoints while a run holds it, and the signals that the run heeds.
+
+    Attributes:
+        held: closing it lets the folder go.
+    """
+
+    folder: Path
+    held: Any
+    signals: Signals
+
+    def __enter__(self) -> Self:
+        self.signals.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.signals.__exit__(*error)
+        self.held.close()
+
+    @property
+    def files(self) -> list[Path]:
+        """The checkpoints, the newest first."""
+        return sorted(self.folder.glob(f"{NAME}*.safetensors"), key=number_of, reverse=True)
+
+
+class Keeper(Kept):
     """Finds the checkpoints of one run, writes them (of several processes the first does), and heeds signals.
 
     Args:
@@ -87,19 +112,6 @@ class Keeper:
         self.before = self.steps = 0  # segments of the epoch that are done; steps since the last checkpoint
         self.failure: FileError | None = None
         self.signals = Signals()
-
-    def __enter__(self) -> "Keeper":
-        self.signals.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.signals.__exit__(*error)
-        self.held.close()
-
-    @property
-    def files(self) -> list[Path]:
-        """The checkpoints, the newest first."""
-        return sorted(self.folder.glob(f"{NAME}*.safetensors"), key=number_of, reverse=True)
 
     @property
     def identity(self) -> Any:
