@@ -60,7 +60,8 @@ class Job:
         patience: Epochs without a better validation loss before the run stops, by default 30, and of a text 3; 0
             never stops early.
         memory: What reading a set larger than memory may take, such as 512MB. A folder or a pattern of table files
-            is read in chunks of this bound, 512 MB by default; and so is one file where this is given.
+            is read in chunks of this bound, 512 MB by default; and so are one file, or a folder of images, where
+            this is given.
         seed: All randomness follows from it.
         devices: What computes: a number of devices, all, cpu, gpu, or a kind and a number such as cpu:2. Each has
             its share of every minibatch. By default JAX chooses one, and a launched run takes all of each process.
@@ -68,6 +69,7 @@ class Job:
         watch: What metrics.jsonl tells of each layer in every epoch, and the report shows as maps: norms of δ, of
             the gradient and of examples' own gradients, saturated and dead units, the size of updates, the
             gradient's noise; or all that apply.
+        watch_every: One step in so many is watched, and the first of each epoch; 1 watches each, at its price.
         log: Where the run is written besides its folder: tensorboard in it, mlflow in mlflow.db beside it or where
             MLFLOW_TRACKING_URI leads, wandb and trackio where their own settings lead.
         runs: The folder for run folders.
@@ -103,6 +105,7 @@ class Job:
     devices: str | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     watch: tuple[Watchable, ...] = ()
+    watch_every: int = 8
     log: tuple[Log, ...] = ()
     runs: str = "runs"
 
@@ -139,21 +142,21 @@ def write_settings(path: Path, settings: dict[str, Any]) -> None:
     write_whole(path, tomli_w.dumps(settings).encode())
 
 
-def read_settings(path: str) -> dict[str, Any]:
-    """The settings in a TOML file, by the names of Job's attributes; raises SettingError for any other name."""
+def read_settings(path: str, kind: type = Job) -> dict[str, Any]:
+    """The settings in a TOML file, by the names of a Job's attributes; raises SettingError for any other name."""
     try:
         settings = tomllib.loads(Path(path).read_text())
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: not a TOML file ({error})") from None
-    known = [field.name for field in dataclasses.fields(Job)]
+    kinds = get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
     for name in settings:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
             raise SettingError(f"{path}: unknown setting {name!r}; {hint}")
-    kinds = get_type_hints(Job)
     for name, value in settings.items():
         if not fits(value, kinds[name]):
             raise SettingError(f"{path}: {name} = {value!r} does not fit; expected {expected(kinds[name])}")

@@ -115,6 +115,7 @@ def test_history_ends_with_the_last_good_epoch():
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
         ({"order": "random"}, "order must be one of permutation, replacement, none, got 'random'"),
         ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
+        ({"watch_every": 0}, "watch_every must be a whole number of at least 1, got 0"),
     ],
 )
 def test_a_wrong_setting_is_named(options, message):

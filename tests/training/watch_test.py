@@ -133,6 +133,26 @@ NETS = {
 
 
 @pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("parts", [1, 2])
+def test_of_one_step_in_three_the_figures_are_the_means_over_these_steps(parts):
+    net, x = NETS["images"]
+    step, state, batch = problem(net, x, optimizer=RMSProp(0.01), micro_batches=parts)
+    watch = Watch.of(step, chosen(["all"], Chain(*net.layers[:2]), state.params), state, batch.x.shape, every=3)
+    assert "update" in watch.layers
+    state = state._replace(watched=watch.zeros, step=jnp.int32(5))  # the first, and those of number 6, 9 and 12
+    plain, told = state._replace(watched=None), []
+    for k in range(5, 13):
+        if k in (5, 6, 9, 12):
+            once = Watch.of(step, tuple(watch.layers), plain, batch.x.shape)
+            moved, _ = jax.jit(once.step)(plain._replace(watched=once.zeros), batch)
+            told.append(moved.watched)
+        state, _ = jax.jit(watch.step)(state, batch)
+        plain, _ = jax.jit(step)(plain, batch)
+    jax.tree.map(lambda a, *each: np.testing.assert_allclose(a, sum(each), rtol=1e-9), state.watched, *told)
+    close(state.params, plain.params, 1e-12)
+
+
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", NETS)
 def test_gradients_of_the_network_and_of_its_examples_are_those_by_autodiff(name):
     net, x = NETS[name]
@@ -413,3 +433,15 @@ def test_all_is_what_applies_to_a_network():
     assert chosen(["all"], Tanh(), {}) == ("delta", "saturated", "dead")
     assert chosen((), net, some) == ()
     assert chosen(["update", "delta"], net, some) == ("delta", "update")
+
+
+def test_fit_watches_the_first_step_of_an_epoch_and_each_whose_number_its_setting_divides():
+    told = []
+    for every, epochs in ((1, 1), (2, 1), (5, 2)):
+        x, y = np.random.default_rng(0).normal(size=(2, 12, 3)).astype(np.float32)
+        model = Model(Chain(Dense(4), Tanh(), Dense(3)), loss=SquaredError(), optimizer=SGD(0.1), seed=0)
+        history = model.fit(x, y, epochs=epochs, batch_size=4, order="none", watch="delta", watch_every=every)
+        told.append(history.watch("delta")["layer 0 (Dense)"])
+    assert told[0][0] != told[1][0] != told[2][0]
+    assert np.isfinite(told[2]).all()
+    assert (told[2] > 0).all()

@@ -110,6 +110,7 @@ def train(
                 callbacks=[metrics_writer(folder / METRICS), *loggers],
                 progress=progress,
                 watch=job.watch,
+                watch_every=job.watch_every,
                 devices=job.devices,
                 checkpoint=folder / CHECKPOINTS,
                 resume=begun is not None,
@@ -217,6 +218,6 @@ def counted(prepared: Prepared) -> dict[str, Any]:
     elif isinstance(data, Stream):
         unit, sizes = "rows", (data.examples, prepared.stream.examples if prepared.stream else 0)
     else:
-        unit = {ImagePreprocessing: "images", SeriesPreprocessing: "windows"}.get(type(preprocessing), "rows")
-        sizes = len(data[0]), len(prepared.held_out[0])
+        unit, sizes = "rows", (len(data[0]), len(prepared.held_out[0]))
+    unit = {ImagePreprocessing: "images", SeriesPreprocessing: "windows"}.get(type(preprocessing), unit)
     return {"unit": unit, "training": sizes[0], "held_out": sizes[1]}

@@ -43,7 +43,7 @@ def can_saturate(layer: Layer) -> bool:
 
 def squared(tree: Any) -> jax.Array:
     """Σ θ², over all the numbers in a tree."""
-    return sum((jnp.vdot(leaf, leaf) for leaf in map(wide, jax.tree.leaves(tree))), start=jnp.zeros(()))
+    return sum((jnp.sum(leaf * leaf) for leaf in map(wide, jax.tree.leaves(tree))), start=jnp.zeros(()))
 
 
 def sum_delta(seen: Pass, counts: jax.Array) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from deltarule.data.chunks import Chunked
 from deltarule.errors import DivergedError, SettingError
-from deltarule.training.checkpoint import Checkpoints, Keeper, finite
+from deltarule.training.checkpoint import Checkpoints, Keeper
 from deltarule.training.devices import mesh_of, over, own
 from deltarule.training.diagnose import explain_divergence
 from deltarule.training.epoch import epoch_program
@@ -27,7 +27,7 @@ from deltarule.training.processes import agreed, is_first
 from deltarule.training.progress import Progress
 from deltarule.training.segments import in_segments
 from deltarule.training.shuffle import ORDERS
-from deltarule.training.standing import Standing
+from deltarule.training.standing import Standing, finite
 from deltarule.training.step import Batch, State, Step
 from deltarule.training.stream_evaluation import stream_evaluation
 from deltarule.training.streaming import stream_program
@@ -63,6 +63,7 @@ class Settings:
             devices of a run of several processes.
         watch: names of what each epoch's row tells in `row["watch"]`, from `training.watch`, such as ["delta",
             "update"]; or "all" that apply to the network.
+        watch_every: one step in so many is watched, and the first of each epoch; 1 watches each, at its price.
     """
 
     epochs: int = 20
@@ -75,6 +76,7 @@ class Settings:
     window: Any = None
     devices: Any = None
     watch: str | Sequence[str] = ()
+    watch_every: int = 8
     checkpoint: Checkpoints | str | os.PathLike[str] | None = None
     resume: bool = False
 
@@ -86,7 +88,7 @@ class Settings:
         object.__setattr__(self, "watch", names_of(self.watch))
         if self.window is not None:
             object.__setattr__(self, "window", Window.of(self.window))
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "patience", "watch_every"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
                 raise SettingError(f"fit: {name} must be a whole number of at least 1, got {value!r}")
@@ -125,18 +127,18 @@ def run(
             and what to try.
     """
     names = chosen(settings.watch, step.net, state.params)
-    watch = Watch.of(step, names, state, shape_of(data)) if names else None
+    watch = Watch.of(step, names, state, shape_of(data), settings.watch_every) if names else None
     zeros = None if watch is None else watch.zeros
     epoch, examples = epoch_of((step if watch is None else watch.step).structure(), data, settings)
     mesh = mesh_of(settings.devices)
     epoch, evaluate = over(mesh, epoch), over(mesh, evaluation_of(step, validation))
     restore = settings.restore_best if settings.restore_best is not None else settings.patience is not None
-    at = Standing(History() if history is None else history, state, state)
+    at = Standing(restore, History() if history is None else history, state, state)
     history = at.history
     keeper = None
     if isinstance(settings.checkpoint, Checkpoints):
         make = functools.partial(identity, step, state, data, validation, settings)
-        keeper = Keeper(settings.checkpoint, at, restore, make)
+        keeper = Keeper(settings.checkpoint, at, make)
     unattended = settings.patience is None and not settings.callbacks and keeper is None  # but for a loss
     unattended &= not isinstance(data, Chunked)  # whose program waits for each chunk
     wanted = settings.progress if is_first() else False

@@ -10,11 +10,12 @@
 
 G = Σ_n p_n g_n is the batch's gradient, g_n that of example n, and p_n = w_n / Σ w its share: 1/M where all count
 alike. δ carries the shares, too. Examples of weight 0, which fill a batch up, and padded steps are no examples. A
-figure is the mean over an epoch's steps, those that float16 skips left out; ‖θ^l‖ is that at the epoch's end.
+figure is the mean over an epoch's watched steps, those that float16 skips left out: its first, and each whose
+number `watch_every` divides. ‖θ^l‖ is that at the epoch's end.
 
-Prices, as `benchmarks/watch.py` measures them: in a dense network `update` reads all parameters twice more a step
-and copies them, `gradient` and `noise` read their gradients once more, and the rest costs hardly anything. Norms
-of examples in convolutional, recurrent and normalising layers take these layers' forward and backward once more.
+Prices of a watched step, as `benchmarks/watch.py` measures them: `update` computes the update twice, `gradient`
+and `noise` read the gradients once more, and the rest costs hardly anything. Norms of examples in convolutional,
+recurrent and normalising layers take these layers' forward and backward once more.
 
 The noise scale is a ratio of two means over the steps. With q = Σ p_n², each of
 
@@ -26,7 +27,7 @@ as the mean of |G|² is itself uncertain. None stands for a scale that cannot be
 
 import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -113,18 +114,34 @@ class WatchedStep(Step):
     """A step that adds what is watched to `state.watched`, and else moves as the step without it."""
 
     watch: tuple[str, ...] = ()
+    every: int = 1
+    due: Any = None  # whether this step is watched, where not every step is
 
     def move(self, state, batch):
-        value, told, sums, moved = self.once(state, batch)
-        figures = self.figures(layers_of(told, state.params, moved.params), sums, batch.weight)
-        moved = moved._replace(watched=jax.tree.map(jnp.add, state.watched, figures))
+        value, (told, sums), memory = self.gradients(state, batch)
+
+        def figures():
+            layers = layers_of(told, state.params, self.update(state, gradients(told)).params)
+            return self.figures(layers, sums, batch.weight)
+
+        found = self.of(state).where_due(figures)
+        moved = self.update(state._replace(memory=memory, numbers=after(found, state.numbers)), gradients(told))
+        moved = moved._replace(watched=jax.tree.map(jnp.add, state.watched, found))
         moved, skipped = self.unless_overflow(state, moved, gradients(told))
         return moved, value, skipped
 
-    def once(self, state: State, batch: Batch) -> tuple[jax.Array, Any, Any, State]:
-        """(loss, what the layers tell, sums over examples, the state moved on) of a step, as `move` takes it."""
-        value, (told, sums), memory = self.gradients(state, batch)
-        return value, told, sums, self.update(state._replace(memory=memory), gradients(told))
+    def of(self, state):
+        if self.every == 1:
+            return super().of(state)
+        due = (state.step % self.every == 0) | (state.watched["steps"] == 0)
+        return replace(super().of(state), due=due)
+
+    def where_due(self, figures: Callable[[], Any]) -> Any:
+        """The figures, which are not computed but 0 where the step is not watched."""
+        if self.due is None:
+            return figures()
+        none = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(figures))
+        return jax.lax.cond(self.due, figures, lambda: none)
 
     def zeros(self, state, batch):
         def of_part(state, batch):
@@ -140,7 +157,8 @@ class WatchedStep(Step):
         counts = batch.weight > 0  # (n,) or (n, t)
         if batch.mask is not None:
             counts = counts.reshape(len(counts), -1) & batch.mask  # (n, t)
-        net = watched(self.net, functools.partial(measured, self.watch, counts, factor))
+        measure = functools.partial(measured, self.watch, counts, factor)
+        net = watched(self.net, lambda seen: self.where_due(functools.partial(measure, seen)))
         value, told, memory = Step(net, self.loss, self.optimizer).gradient(params, batch, context, scale)
         told, sums = over_examples(told, batch.weight)
 
@@ -163,6 +181,14 @@ class WatchedStep(Step):
                 numbers.append(sums["norms"])
             found[name] = FINISH.get(name, jnp.asarray)(jax.tree.map(lambda *each: jnp.stack(each), *numbers))
         return jax.tree.map(lambda figure: jnp.where(weight.any(), figure, 0), found)
+
+
+def after(figures: dict[str, jax.Array], numbers: Any) -> Any:
+    """The numbers as they are, but not before the figures are told, so that the update comes after them.
+
+    Otherwise XLA keeps the parameters from before the update beside those after it, and copies them in every step.
+    """
+    return jax.tree.map(lambda number: jnp.where(figures["steps"] < 2, number, 0), numbers)
 
 
 def layers_of(told: Any, before: Params, after: Params) -> dict[str, Moved]:
@@ -230,17 +256,17 @@ class Watch(NamedTuple):
     told: Any
 
     @classmethod
-    def of(cls, step: Step, names: tuple[str, ...], state: State, x: Shape) -> "Watch":
-        """The watch over a step on inputs of shape x, which is traced for its shapes alone."""
+    def of(cls, step: Step, names: tuple[str, ...], state: State, x: Shape, every: int = 1) -> "Watch":
+        """The watch over each step of so many, on inputs of shape x; it is traced for its shapes alone."""
         settings = {field.name: getattr(step, field.name) for field in fields(Step)}
-        watching = WatchedStep(**settings, watch=names)
-        once = replace(watching, loss=Anything(), micro_batches=1).once
+        watching = WatchedStep(**settings, watch=names, every=every)
+        alone = replace(watching, loss=Anything(), micro_batches=1, every=1)
         batch = Batch(jnp.zeros(x), jnp.zeros(()), jnp.ones(x[0]))
         layers = {}
 
         def shapes(state, batch):
-            _, told, sums, moved = once(state, batch)
-            seen = layers_of(told, state.params, moved.params)
+            _, (told, sums), _ = alone.gradients(state, batch)
+            seen = layers_of(told, state.params, state.params)
             layers.update((name, [k for k, layer in seen.items() if applies(name, layer)]) for name in names)
             return watching.figures(seen, sums, batch.weight), told
 
