@@ -14,6 +14,7 @@ namespace deltarule {
 namespace {
 
 constexpr int64_t kLine = 16;  // floats
+constexpr int64_t kPart = 1 << 19;  // multiply-adds, for which it pays to wake a thread
 
 // Where part `index` of `parts` begins along a side of n numbers.
 int64_t begin(int64_t n, int parts, int index) {
@@ -28,7 +29,8 @@ ffi::Error product(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> a, ffi::Buffer<ff
   const int64_t inner = a.dimensions()[a_transposed ? 0 : 1];
   const bool by_rows = rows > columns;
   const int64_t side = by_rows ? rows : columns;
-  const int parts = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), side / kLine));
+  const int64_t most = std::min(side / kLine, rows * columns * inner / kPart);
+  const int parts = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), most));
   share(pool, parts, [&](int index) {
     const int64_t from = begin(side, parts, index), length = begin(side, parts, index + 1) - from;
     const int64_t row = by_rows ? from : 0, column = by_rows ? 0 : from;

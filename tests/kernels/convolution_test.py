@@ -196,6 +196,6 @@ def test_a_companion_of_another_version_is_left_alone_and_told(monkeypatch):
     native.companion.cache_clear()
     try:
         assert native.companion()[0] is None
-        assert "it is 0.2.0, and 0.0.9 is called; `make native` builds it" in native.described()
+        assert "it is 0.3.0, and 0.0.9 is called; `make native` builds it" in native.described()
     finally:
         native.companion.cache_clear()

@@ -17,7 +17,7 @@ import numpy as np
 from deltarule.errors import SettingError
 from deltarule.kernels.shares import devices
 
-VERSION = "0.2.0"  # of the companion, whose kernels are called here
+VERSION = "0.3.0"  # of the companion, whose kernels are called here
 
 
 @cache
@@ -54,10 +54,11 @@ def described() -> str:
 def takes(target: str, *arrays: jax.Array) -> bool:
     """Whether a native kernel takes these: all float32, or a convolution bfloat16 where the processor has it.
 
-    What XLA splits among devices it does not take, since XLA would give each of them everything.
+    Whole numbers beside them are of the type that the kernel expects. What XLA splits among devices it does not
+    take, since XLA would give each of them everything.
     """
     module, _ = companion()
-    kinds = {array.dtype for array in arrays}
+    kinds = {array.dtype for array in arrays if not np.issubdtype(array.dtype, np.integer)}
     if module is None or len(kinds) > 1 or devices() > 1:
         return False
     half = target.startswith("deltarule_convolution") and module.BFLOAT16

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.kernels.taps import pool_window, read_taps, tap_count, write_back, write_back_flops
+from deltarule.kernels.max_pool import give_back
+from deltarule.kernels.taps import pool_window, read_taps, tap_count, write_back_flops
 from deltarule.kernels.wide import wide
 from deltarule.kernels.window import Padding, Sizes, Window, check_window
 from deltarule.layers.layer import Cost, Equations, Layer, Shape, Static, size
@@ -74,11 +75,7 @@ class MaxPool(Layer):
 
     def backward(self, params, saved, dy):
         index, x = saved
-
-        def share(m, index, dy):
-            return jnp.where(index == m, dy, 0)
-
-        dx = write_back(self.window(x.shape), x.shape[1:-1], share, index, wide(dy))  # (n, d.., i)
+        dx = give_back(self.window(x.shape), x.shape[1:-1], index, wide(dy))  # (n, d.., i)
         return dx.astype(dy.dtype), {}
 
     def cost(self, x):
