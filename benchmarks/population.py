@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 import deltarule as dr
-from deltarule.training.population import Population
+from deltarule.training.population import Population, begun
 from deltarule.training.run import Settings
 from deltarule.training.step import Batch, Step
 from measure import Row, compare, fastest, interleave, machine, report
@@ -53,7 +53,8 @@ class Deltarule:
         params = tuple(dict(zip(("W", "b"), next(start), strict=True)) if p else p for p in states[0].params)
         states[0] = states[0]._replace(params=params)
         settings = Settings(epochs=1000, batch_size=self.task.batch)
-        self.population = Population(self.step, states, self.data, None, settings, devices=self.devices)
+        members = begun(states, settings)
+        self.population = Population(self.step, members, self.data, None, settings, devices=self.devices)
 
     def run(self):
         self.population.advance(self.population.epoch + 1)

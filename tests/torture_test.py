@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DRIVER = Path(__file__).parent / "torture" / "drive.py"
 
 
-def test_a_run_survives_kills_and_other_faults():
-    command = [sys.executable, str(DRIVER), "--kills", "8", "--kinds", "wide", "--seed", "5", "--json"]
+@pytest.mark.parametrize(("kind", "kills"), [("wide", 8), ("sweep", 5)])
+def test_a_run_survives_kills_and_other_faults(kind, kills):
+    command = [sys.executable, str(DRIVER), "--kills", str(kills), "--kinds", kind, "--seed", "5", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result["kills"] >= 8
+    assert result["kills"] >= kills
     assert result["half_written"] >= 1
     assert result["runs"] >= 1
     assert result["faults"] == []

@@ -53,7 +53,7 @@ def parsing(monkeypatch):
         module = importlib.import_module(found.name)
         for reads in ("settings_of", "read_settings"):
             if hasattr(module, reads):
-                monkeypatch.setattr(module, reads, lambda path: {"data": "data.csv"})
+                monkeypatch.setattr(module, reads, lambda path, *how: {"data": "data.csv"})
 
 
 def accepted(arguments: list[str]) -> bool:

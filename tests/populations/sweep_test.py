@@ -83,6 +83,28 @@ def test_halving_spends_the_epochs_on_the_best(model, flowers):
     assert result.ranking[0]["learning_rate"] in (3e-2, 5e-2)
 
 
+def test_over_folds_halving_goes_by_the_mean_of_each_configuration(model, flowers):
+    x, y = flowers
+    space = {"learning_rate": [0.05, 0.08, 0.1, 0.13]}  # of which other two would be left by the worst fold
+    result = dr.sweep(model, space).fit(x, y, epochs=4, folds=3, halving=2)
+    trained = np.reshape([row["epochs"] for row in result.rows], (4, 3))
+    assert (trained == trained[:, :1]).all()
+    losses = np.array(
+        [
+            [np.min(candidate.model.history["validation_loss"][:epochs]) for epochs in (1, 2)]
+            for candidate in result.candidates
+        ]
+    )
+    means = losses.reshape(4, 3, 2).mean(1)
+    assert sorted(trained[:, 0]) == [1, 1, 2, 4]
+    assert set(np.argsort(means[:, 0])[:2]) == set(np.flatnonzero(trained[:, 0] > 1))
+    best = result.candidates[3 * int(trained[:, 0].argmax())]
+    alone = dr.Model(model.net, model.loss, best.model.optimizer)
+    kept, held = best.rows
+    alone.fit(x[kept], y[kept], epochs=4, batch_size=64, validation=(x[held], y[held]))
+    np.testing.assert_array_equal(best.model.predict(x), alone.predict(x))
+
+
 def test_samples_fill_each_distribution_evenly():
     drawn = configurations({"learning_rate": dr.log_uniform(1e-4, 1), "l2": [0.0, 1.0]}, 16, seed=5)
     rates = sorted({each["learning_rate"] for each in drawn})

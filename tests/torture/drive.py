@@ -33,7 +33,7 @@ from life import END, KINDS, born, log_of
 from deltarule.inspect.environment import environment
 from deltarule.model_file import read_model
 
-TURNS = ["wide", "mixed", "wide", "windows", "wide", "source"]  # the runs, one after the other
+TURNS = ["wide", "mixed", "wide", "windows", "sweep", "source"]  # the runs, one after the other
 SPACE = 24 << 20  # bytes of a file system of its own
 
 

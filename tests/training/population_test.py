@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.training.population import DROPPED, LOST, Population, Rows
+from deltarule.training.population import DROPPED, LOST, Population, Rows, begun
 from deltarule.training.run import Settings, run
 from deltarule.training.step import Batch, Step
 
@@ -51,7 +51,7 @@ def assert_equal(member, alone):
 def test_a_member_is_bit_equal_to_its_run_alone(net):
     steps, states = members(net)
     data, validation, settings = examples(100), examples(30, 1), Settings(epochs=7, batch_size=32, patience=2)
-    population = Population(steps[0], states, data, validation, settings)
+    population = Population(steps[0], begun(states, settings), data, validation, settings)
     population.advance(3)
     population.advance(7)
     for step, state, found in zip(steps, states, population.results(), strict=True):
@@ -61,7 +61,7 @@ def test_a_member_is_bit_equal_to_its_run_alone(net):
 def test_float16_and_its_scale_move_as_alone():
     steps, states = members(DENSE, clip_norm=1.0, precision="float16")
     data, settings = examples(64), Settings(epochs=3, batch_size=16)
-    population = Population(steps[0], states, data, None, settings)
+    population = Population(steps[0], begun(states, settings), data, None, settings)
     population.advance(3)
     for step, state, (found, _) in zip(steps, states, population.results(), strict=True):
         alone, _ = run(step, state, data, None, settings)
@@ -76,7 +76,7 @@ def test_windows_of_a_recurrent_network_move_as_alone():
     steps = [Step(net, dr.SquaredError(), dr.SGD(rate)) for rate in RATES]
     states = [step.init(x.shape, seed) for seed, step in enumerate(steps)]
     settings = Settings(epochs=2, batch_size=4, window=5)
-    population = Population(steps[0], states, data, None, settings)
+    population = Population(steps[0], begun(states, settings), data, None, settings)
     population.advance(2)
     for step, state, (found, _) in zip(steps, states, population.results(), strict=True):
         alone, _ = run(step, state, data, None, settings)
@@ -88,7 +88,7 @@ def test_each_member_may_have_its_own_examples():
     data, settings = examples(60), Settings(epochs=2, batch_size=16)
     orders = np.stack([np.random.default_rng(i).permutation(60) for i in range(len(steps))]).astype(np.int32)
     rows = Rows(orders[:, :45], orders[:, 45:])
-    population = Population(steps[0], states, data, None, settings, rows)
+    population = Population(steps[0], begun(states, settings), data, None, settings, rows)
     population.advance(2)
     for step, state, order, found in zip(steps, states, orders, population.results(), strict=True):
         training, held_out = (jax.tree.map(lambda a, r=r: a[r], data) for r in (order[:45], order[45:]))
@@ -101,7 +101,7 @@ def test_a_member_that_is_lost_keeps_its_last_good_parameters_and_the_others_go_
         lambda _: np.float32(1e30), states[0].numbers["learning_rate"]
     )
     data, validation, settings = examples(64), examples(30, 1), Settings(epochs=4, batch_size=16)
-    population = Population(steps[0], states, data, validation, settings)
+    population = Population(steps[0], begun(states, settings), data, validation, settings)
     population.advance(4)
     assert population.ended.tolist() == [0, 0, LOST, 0, 0]
     results = population.results()
@@ -114,7 +114,7 @@ def test_a_member_that_is_lost_keeps_its_last_good_parameters_and_the_others_go_
 def test_dropped_members_stay_and_the_others_are_what_they_were():
     steps, states = members(DENSE)
     data, validation, settings = examples(100), examples(30, 1), Settings(epochs=6, batch_size=32)
-    population = Population(steps[0], states, data, validation, settings)
+    population = Population(steps[0], begun(states, settings), data, validation, settings)
     population.advance(2)
     population.drop(np.array([True, False, True, False, False]))
     population.advance(6)
@@ -128,7 +128,8 @@ def test_dropped_members_stay_and_the_others_are_what_they_were():
 
 def test_two_rounds_compile_one_program(caplog):
     steps, states = members(dr.Chain(dr.Dense(7), dr.Dense(3)))
-    population = Population(steps[0], states, examples(40), None, Settings(epochs=9, batch_size=16))
+    settings = Settings(epochs=9, batch_size=16)
+    population = Population(steps[0], begun(states, settings), examples(40), None, settings)
     with jax.log_compiles():
         for until in (1, 3, 9):
             population.advance(until)

@@ -19,7 +19,10 @@ BESIDES = {  # options that are read before the others
         Option("--config", "Take settings from a TOML file", takes=True),
         Option("--resume", "Go on with the run in a folder", takes=True),
     ),
-    "sweep": (Option("--config", "Take settings from a TOML file", takes=True),),
+    "sweep": (
+        Option("--config", "Take settings from a TOML file", takes=True),
+        Option("--resume", "Go on with the sweep in a folder", takes=True),
+    ),
 }
 HELP = Option("--help", "Show the command's settings")
 

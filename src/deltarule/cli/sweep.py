@@ -2,24 +2,30 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from deltarule.cli.output import FLAGS, say, tell
-from deltarule.cli.train import without
-from deltarule.experiment.sweep import Plan, sweep
+from deltarule.cli.train import refuse_other, without
+from deltarule.errors import SettingError
+from deltarule.experiment.resume import finished, settings_of
+from deltarule.experiment.run_folder import SWEEP
+from deltarule.experiment.sweep import Plan, Planned, sweep
 from deltarule.job import Job, read_settings
 from deltarule.populations.result import table
 
 
 @dataclass(frozen=True)
-class Sweep(Plan, Job):
+class Sweep(Planned):
     """Train a network under many settings in one program, and compare them.
 
     `deltarule sweep iris.csv --vary learning_rate=1e-4..1e-1 l2=0,1e-4 hidden=32,64x64 --samples 16`
 
-    `--config FILE.toml` takes all other settings from a file, such as the run.toml of a run; flags overrule it.
+    `--config FILE.toml` takes all other settings from a file, such as the run.toml of a run or the sweep.toml of a
+    sweep; flags overrule it.
+    `--resume RUN` goes on with a sweep that was stopped or killed, with its own settings, in its own folder.
 
     Attributes:
         data: As that of `deltarule train`: a table, a series (task = forecast), or images.
@@ -32,16 +38,26 @@ class Sweep(Plan, Job):
 
 def main(arguments: list[str]) -> None:
     arguments, file = without(arguments, "--config", "a TOML file")
-    default = Sweep(**{"data": tyro.MISSING, **(read_settings(file) if file else {})})
+    arguments, run = without(arguments, "--resume", "the folder of a sweep")
+    if file and run:
+        raise SettingError("--resume takes the settings of its sweep; leave --config out")
+    given = settings_of(run, "sweep", SWEEP, Planned) if run else read_settings(file, Planned) if file else {}
+    default = Sweep(**{"data": tyro.MISSING, **given})
     settings = tyro.cli(Sweep, prog="deltarule sweep", args=arguments, default=default, config=FLAGS)
+    if run:
+        refuse_other(settings, Sweep(**given), run)
+        summary = finished(run)
+        if summary is not None:
+            return say(summary, settings.json, f"{run} is finished; look at {summary['sweep']} in a browser")
     job, plan = (
         kind(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(kind)})
         for kind in (Job, Plan)
     )
-    result, found = sweep(job, plan, progress=True, tell=tell)  # type: ignore[arg-type]
+    begun = Path(run) if run else None
+    result, found = sweep(job, plan, progress=True, tell=tell, begun=begun)  # type: ignore[arg-type]
     summary = result.summary
     title = f"{len(found.ranking)} configurations, {len(found.rows)} models, {found.programs} compiled programs"
-    say(
+    return say(
         summary,
         settings.json,
         f"{table(found.ranking[:10], title)}\n"

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     arguments, file = without(arguments, "--config", "a TOML file")
     arguments, run = without(arguments, "--resume", "the folder of a run")
     if file and run:
-        raise SettingError("train: --resume takes the settings of its run; leave --config out")
+        raise SettingError("--resume takes the settings of its run; leave --config out")
     given = settings_of(run) if run else read_settings(file) if file else {}
     default = Train(**{"data": tyro.MISSING, **given})
     settings = tyro.cli(Train, prog="deltarule train", args=arguments, default=default, config=FLAGS)
@@ -50,10 +50,10 @@ def main(arguments: list[str]) -> None:
 
 
 def refuse_other(job: Job, begun: Job, run: str) -> None:
-    """Raises SettingError where a setting, but for the path of the data, is not that of the run."""
+    """Raises SettingError where a setting is not that of the run, but for the paths of data and of a cluster."""
     for name, value in dataclasses.asdict(begun).items():
-        if name != "data" and getattr(job, name) != value:
-            raise SettingError(f"train: --resume {run} goes on with {name} = {value!r}; leave the setting out")
+        if name not in ("data", "ray", "json") and getattr(job, name) != value:
+            raise SettingError(f"--resume {run} goes on with {name} = {value!r}; leave the setting out")
 
 
 def told(result: Result, as_json: bool) -> None:
@@ -85,6 +85,6 @@ def without(arguments: list[str], flag: str, what: str) -> tuple[list[str], str 
             return arguments[:at] + arguments[at + 1 :], argument.removeprefix(f"{flag}=")
         if argument == flag:
             if at + 1 == len(arguments):
-                raise SettingError(f"train: {flag} expects {what}")
+                raise SettingError(f"{flag} expects {what}")
             return arguments[:at] + arguments[at + 2 :], arguments[at + 1]
     return arguments, None

@@ -10,17 +10,17 @@ from deltarule.experiment.run_folder import RECORD, REPORT, SETTINGS, read_recor
 from deltarule.job import Job, read_settings
 
 
-def settings_of(run: str) -> dict[str, Any]:
-    """The settings that a run was begun with, by the names of Job's attributes.
+def settings_of(run: str, command: str = "train", name: str = SETTINGS, kind: type = Job) -> dict[str, Any]:
+    """The settings that a command began a run with, in the file of this name, of this kind.
 
     Raises:
         FileError: no such folder, or one that no run was begun in.
     """
     folder = Path(run)
-    if not (folder / SETTINGS).is_file():
-        what = "it has no " + SETTINGS if folder.is_dir() else "there is no such folder"
-        raise FileError(f"{run}: expected the folder of a run that deltarule train began, but {what}")
-    return read_settings(str(folder / SETTINGS))
+    if not (folder / name).is_file():
+        what = "it has no " + name if folder.is_dir() else "there is no such folder"
+        raise FileError(f"{run}: expected the folder of a run that deltarule {command} began, but {what}")
+    return read_settings(str(folder / name), kind)
 
 
 def finished(run: str) -> dict[str, Any] | None:

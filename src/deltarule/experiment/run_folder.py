@@ -21,6 +21,7 @@ from deltarule.training.run import Callback
 
 MODEL, METRICS, RECORD, SETTINGS = "model.safetensors", "metrics.jsonl", "record.json", "run.toml"
 CHECKPOINTS, REPORT = "checkpoints", "report.html"
+SWEEP = "sweep.toml"  # what a sweep was begun with
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ def read_run(path: str) -> Run:
         kind = "this is a file" if folder.exists() else "there is none"
         raise FileError(f"{path}: expected the folder of a run, such as runs/iris-1, but {kind}")
     if not (folder / MODEL).exists():
-        if not (folder / METRICS).exists():
+        begun = next((name for name in (METRICS, SWEEP) if (folder / name).exists()), None)
+        if begun is None:
             raise FileError(
                 f"{path}: expected the folder of a run, but it holds neither {MODEL} nor {METRICS}; name a folder "
                 "that deltarule train or demo made"
             )
         raise FileError(
-            f"{path}: the run is half written: it has {METRICS}, but no {MODEL}. It goes on still, or it was "
+            f"{path}: the run is half written: it has {begun}, but no {MODEL}. It goes on still, or it was "
             "killed before it could save its model; wait for it, or go on: "
             f"deltarule {begun_by(folder)} --resume {path}"
         )
@@ -75,6 +77,8 @@ def read_run(path: str) -> Run:
 
 def begun_by(folder: Path) -> str:
     """The command that a run was begun with."""
+    if (folder / SWEEP).exists():
+        return "sweep"
     settings = folder / SETTINGS
     lines = settings.read_text(errors="replace").splitlines() if settings.is_file() else []
     return "dqn" if any(line.startswith("environment =") for line in lines) else "train"

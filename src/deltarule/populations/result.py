@@ -122,8 +122,8 @@ class Result(Displayed):
 
 def again(candidate: Candidate, data: Batch, epochs: int) -> Model:
     """The candidate's model, trained on all examples."""
-    model, settings = varied(candidate.model, {}), replace(candidate.settings, epochs=epochs, patience=None)
-    train([Candidate(model, settings)], data, None)
+    model, alone = varied(candidate.model, {}), {"patience": None, "checkpoint": None, "resume": False}
+    train([Candidate(model, replace(candidate.settings, epochs=epochs, **alone))], data, None)
     return model
 
 

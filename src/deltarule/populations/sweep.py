@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from deltarule.data.folds import fold_rows
 from deltarule.errors import SettingError
 from deltarule.model import Model, Validation
+from deltarule.populations.cluster import Cluster
 from deltarule.populations.result import Result
 from deltarule.populations.space import Configuration, Space, configurations
 from deltarule.populations.training import Candidate, examples_for, settings_of, train
@@ -36,6 +37,7 @@ class Sweep:
         folds: int | None = None,
         sample_weight: ArrayLike | None = None,
         halving: float | None = None,
+        ray: str | None = None,
         **settings: Any,
     ) -> Result:
         """Trains every configuration, each as `Model.fit` trains it alone.
@@ -44,11 +46,16 @@ class Sweep:
             validation: what the configurations are compared by, as `Model.fit` takes it.
             folds: compares by cross-validation instead: each configuration is trained once a fold.
             halving: η > 1; early on in the run, again and again, only the best 1/η go on.
-            settings: as those of `Model.fit`; callbacks, watch and checkpoints are for single models.
+            ray: the address of a Ray cluster that trains them, as `populations.cluster.Cluster` takes it, such as
+                "auto"; None takes this process.
+            settings: as those of `Model.fit`, checkpoint and resume among them; callbacks, watch and devices are
+                for single models.
 
         Raises:
             ShapeError, DataError: as `Model.fit` does.
             SettingError: a setting that cannot be; neither validation nor folds, or both.
+            FileError: `checkpoint` cannot be used, or `resume` would go on with another sweep.
+            ProcessError: the cluster lost the same models again and again.
         """
         if (validation is None) == (folds is None):
             raise SettingError("sweep: say validation=0.2 or folds=5, one of them, to compare configurations by")
@@ -64,7 +71,7 @@ class Sweep:
             place = places.setdefault(repr(identity), number)
             for side in sides:
                 candidates.append(Candidate(varied(self.model, configuration), chosen, place, side))
-        programs = train(candidates, data, held_out, halving)
+        programs = train(candidates, data, held_out, halving, None if ray is None else Cluster(ray))
         return Result(self.configurations, candidates, data, programs)
 
 

@@ -7,9 +7,10 @@ Source of halving: Jamieson and Talwalkar 2016, Non-stochastic best arm identifi
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -18,14 +19,18 @@ from deltarule.cache import use_compilation_cache
 from deltarule.errors import SettingError
 from deltarule.examples import training_examples
 from deltarule.model import Model, Validation
+from deltarule.populations.standing import Standing, identity
+from deltarule.training.checkpoint import Checkpoints, Keeper
 from deltarule.training.devices import set_up_cpus
-from deltarule.training.population import TRAINS, Population, Rows
+from deltarule.training.population import TRAINS, Cohort, Population, Rows, begun
 from deltarule.training.progress import Progress
 from deltarule.training.run import Settings, run_settings
 from deltarule.training.step import Batch
 from deltarule.training.windows import check_window
 
 ROUND = 0.3  # seconds, below which the next round is of twice as many epochs
+Groups = list[tuple[list[int], Cohort]]
+After = Callable[[Cohort, int], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Candidate:
 
 def settings_of(examples: int, epochs: int, batch_size: int | None, **settings: Any) -> Settings:
     """The settings of a candidate's run; raises SettingError for one that cannot be, or that is for one model."""
-    for name in ("callbacks", "watch", "checkpoint", "devices"):
+    for name in ("callbacks", "watch", "devices"):
         if settings.get(name):
             raise SettingError(f"fit: {name} is for a single model, and this is a population; leave it out")
     chosen = run_settings(epochs=epochs, batch_size=batch_size or min(64, examples), **settings)
@@ -69,16 +74,49 @@ def examples_for(
     return data, held_out
 
 
+class Here:
+    """The devices of this process, which train one population after the other."""
+
+    population: type[Cohort] = Population
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def advance(self, populations: Sequence[Any], share: float, after: After) -> None:
+        """Trains populations for a share of their epochs, in rounds; `after` is told of each, and of how many."""
+        for population in populations:
+            until, epochs = math.ceil(share * population.settings.epochs), 1
+            while (before := population.epoch) < until:
+                began = time.perf_counter()
+                population.advance(min(before + epochs, until))
+                after(population, population.epoch - before)
+                if time.perf_counter() - began < ROUND:
+                    epochs *= 2
+
+
 def train(
-    candidates: Sequence[Candidate], data: Batch, held_out: Batch | None, halving: float | None = None
+    candidates: Sequence[Candidate],
+    data: Batch,
+    held_out: Batch | None,
+    halving: float | None = None,
+    where: Any = None,
 ) -> int:
     """Trains every candidate's model from where it is; each then has its state and history, as after `Model.fit`.
+
+    The first candidate's settings say for all of them whether there are checkpoints, and a live line.
+
+    Args:
+        where: what trains them, such as `populations.cluster.Cluster`; None takes this process's devices.
 
     Returns:
         How many programs it took.
 
     Raises:
         SettingError: halving that is not above 1, or without examples that are held out.
+        FileError, Interrupted: as of a run with checkpoints.
     """
     if halving is not None and not halving > 1:
         raise SettingError(f"fit: halving must be above 1, since 1/halving go on at each rung, got {halving}")
@@ -86,26 +124,56 @@ def train(
         raise SettingError("fit: halving needs a validation, by which it chooses; say validation=0.2")
     set_up_cpus(None)
     use_compilation_cache()
-    groups = grouped(candidates, data, held_out)
-    rungs = rungs_of(candidates, halving)
-    longest = max(candidate.settings.epochs for candidate in candidates)
-    with Progress(longest, None, candidates[0].settings.progress) as progress:
-        for rung, share in enumerate(rungs):
-            for _, population in groups:
-                advance(population, math.ceil(share * population.settings.epochs), progress)
-            if halving is not None and rung < len(rungs) - 1:
-                drop(candidates, groups, halving)
+    with where or Here() as at_work:
+        groups = grouped(candidates, data, held_out, at_work.population)
+        notes = through(candidates, groups, data, held_out, halving, at_work.advance)
     for group, population in groups:
         for index, (state, history) in zip(group, population.results(), strict=True):
             model = candidates[index].model
+            history.notes = list(notes)
             model.state, model.history, model.input_shape = jax.device_get(state), history, data.x.shape[1:]
     return len(groups)
 
 
-Groups = list[tuple[list[int], Population]]
+def through(
+    candidates: Sequence[Candidate],
+    groups: Groups,
+    data: Batch,
+    held_out: Batch | None,
+    halving: float | None,
+    advance: Callable[[Sequence[Any], float, After], None],
+) -> list[str]:
+    """Takes populations through all rungs, from where their newest checkpoint is; notes on checkpoints."""
+    longest = max(candidate.settings.epochs for candidate in candidates)
+    chosen, at = candidates[0].settings, Standing([population for _, population in groups])
+    keeper = None
+    if isinstance(chosen.checkpoint, Checkpoints):
+        keeper = Keeper(chosen.checkpoint, at, lambda: identity(at.populations, data, held_out, halving))
+    with Progress(longest, None, chosen.progress) as progress, keeper or nullcontext():
+
+        def after(population: Cohort, epochs: int) -> None:
+            lowest = np.nanmin(population.figures[..., 1], initial=np.inf)
+            row = {"lowest_loss": float(lowest), "training": int((population.ended == TRAINS).sum())}
+            seconds = time.perf_counter() - progress.started
+            progress.show({"epoch": population.epoch, **row, "seconds": seconds})
+            if keeper is not None:
+                keeper.between(epochs * population.minibatches)
+
+        if keeper is not None:
+            keeper.find() if chosen.resume else keeper.require_empty()
+        for share in rungs_of(candidates, halving)[at.rung :]:
+            advance(at.populations, share, after)
+            if halving is not None and share < 1:
+                drop(candidates, groups, halving)
+            at.rung += 1
+        if keeper is not None:
+            keeper.end()
+    return at.notes
 
 
-def grouped(candidates: Sequence[Candidate], data: Batch, held_out: Batch | None) -> Groups:
+def grouped(
+    candidates: Sequence[Candidate], data: Batch, held_out: Batch | None, population: type[Cohort]
+) -> Groups:
     """The candidates of each structure, by their places, and the population that they are."""
     found: dict[Any, list[int]] = {}
     for index, candidate in enumerate(candidates):
@@ -120,7 +188,7 @@ def grouped(candidates: Sequence[Candidate], data: Batch, held_out: Batch | None
             pairs = [member.rows for member in members if member.rows is not None]
             rows = Rows(*(np.stack(side).astype(np.int32) for side in zip(*pairs, strict=True)))
         states = [jax.device_get(m.model.ready(m.model.step(), data.x.shape)) for m in members]
-        groups.append((indices, Population(step, states, data, held_out, settings, rows)))
+        groups.append((indices, population(step, begun(states, settings), data, held_out, settings, rows)))
     return groups
 
 
@@ -132,20 +200,6 @@ def rungs_of(candidates: Sequence[Candidate], halving: float | None) -> list[flo
     epochs = min(candidate.settings.epochs for candidate in candidates)
     rungs = math.floor(math.log(max(min(configurations, epochs), 1), halving) + 1e-9)
     return [halving ** (rung - rungs) for rung in range(rungs + 1)]
-
-
-def advance(population: Population, until: int, progress: Progress) -> None:
-    """Trains a population to the end of epoch `until`, in rounds after which progress is told."""
-    epochs = 1
-    while population.epoch < until and (population.ended == TRAINS).any():
-        began = time.perf_counter()
-        population.advance(min(population.epoch + epochs, until))
-        lowest = np.nanmin(population.figures[..., 1], initial=np.inf)
-        now = time.perf_counter()
-        row = {"lowest_loss": float(lowest), "training": int((population.ended == TRAINS).sum())}
-        progress.show({"epoch": population.epoch, **row, "seconds": now - progress.started})
-        if now - began < ROUND:
-            epochs *= 2
 
 
 def drop(candidates: Sequence[Candidate], groups: Groups, halving: float) -> None:

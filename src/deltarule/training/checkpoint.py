@@ -21,12 +21,10 @@ import numpy as np
 from deltarule import model_file
 from deltarule.errors import FileError, SettingError
 from deltarule.files import lock, make_folder
-from deltarule.layers.layer import Params
 from deltarule.training.identity import differences
 from deltarule.training.place import Place
 from deltarule.training.processes import agreed, is_first
 from deltarule.training.signals import Interrupted, Signals
-from deltarule.training.standing import Standing
 from deltarule.training.state_file import unfold
 from deltarule.training.step import State
 
@@ -95,14 +93,15 @@ class Keeper(Kept):
     """Finds the checkpoints of one run, writes them (of several processes the first does), and heeds signals.
 
     Args:
+        standing: of the run, or of populations.
         identity: gives what the numbers of the run follow from; asked for when it is first needed.
 
     Raises:
         FileError: the folder cannot be made or written, or another process holds it.
     """
 
-    def __init__(self, settings: Checkpoints, standing: Standing, restore: bool, identity: Callable[[], Any]):
-        self.settings, self.at, self.restore = settings, standing, restore
+    def __init__(self, settings: Checkpoints, standing: Any, identity: Callable[[], Any]):
+        self.settings, self.at = settings, standing
         self.folder, self.held = Path(settings.folder), contextlib.ExitStack()
         self.make_identity, self.known = identity, None
         if is_first():
@@ -198,9 +197,9 @@ class Keeper(Kept):
         A state that is not finite is left out: its epoch is lost, and the run will find it so at its end.
         """
         at, self.written, self.steps = self.at, time.perf_counter(), 0
-        if not is_first() or not finite((at.inside[0] if at.inside else at.state).params):
+        if not is_first() or not at.good:
             return
-        skeleton, arrays = unfold(at.tree(self.restore))
+        skeleton, arrays = unfold(at.tree())
         header = at.header() | {
             "seconds": at.seconds + self.written - self.started,
             "identity": self.identity,
@@ -227,14 +226,9 @@ class Keeper(Kept):
 
     def say(self, note: str) -> None:
         """Tells a note, and keeps it in the history."""
-        self.at.history.notes.append(note)
+        self.at.notes.append(note)
         with contextlib.suppress(OSError):  # standard error may be a file on the very disk that is full
             print(f"note: {note}", file=sys.stderr, flush=True)
-
-
-def finite(params: Params) -> bool:
-    """Whether every parameter is a number."""
-    return all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params)))
 
 
 def remove(files: Iterable[Path]) -> None:

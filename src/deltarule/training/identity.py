@@ -25,24 +25,37 @@ SHOWN = 4  # differences that are told
 
 def identity(step: Step, state: State, data: Any, validation: Any, settings: Any) -> dict[str, Any]:
     """Everything that the numbers of a run follow from, as plain JSON."""
+    return plain(computed(step, settings) | {"key": np.asarray(state.key)} | learned(data, validation))
+
+
+def computed(step: Step, settings: Any) -> dict[str, Any]:
+    """What is computed, and how."""
     of_step = {field.name: to_json(getattr(step, field.name)) for field in dataclasses.fields(step)}
     of_run = {
         field.name: to_json(getattr(settings, field.name))
         for field in dataclasses.fields(settings)
         if field.name not in FREE
     }
-    found = {
-        **{"network" if name == "net" else name: value for name, value in of_step.items()},
-        **of_run,
-        "key": np.asarray(state.key).tolist(),
+    return {"network" if name == "net" else name: value for name, value in of_step.items()} | of_run
+
+
+def learned(data: Any, validation: Any) -> dict[str, Any]:
+    """What is learned from, and what it is held against."""
+    return {
         "training data": described(data),
         "validation data": None if validation is None else described(validation),
     }
+
+
+def plain(found: Any) -> Any:
+    """An identity as JSON holds it."""
     return json.loads(json.dumps(found, default=named))
 
 
 def named(value: Any) -> str:
-    """What JSON cannot hold, such as a function: its name, which is the same in every process."""
+    """What JSON cannot hold: an array as lists, and of anything else, such as a function, its name."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
     return getattr(value, "__qualname__", None) or type(value).__qualname__
 
 

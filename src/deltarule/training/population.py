@@ -50,51 +50,39 @@ class Rows(NamedTuple):
     held_out: np.ndarray
 
 
-class Population:
-    """Members of equal structure that learn the same data, or each its rows of it.
+class Cohort:
+    """Members of equal structure that learn the same data, or each its rows of it: how far they are, on the host.
 
     Args:
         step: any member's; its numbers are those of the states.
-        states: one a member.
+        members: as they begin, or as far as they have come.
         rows: each member's rows of `data`, for training and validation; None takes all, and `validation`.
-        devices: which share the members; None takes all of this process.
     """
 
     def __init__(
         self,
         step: Step,
-        states: Sequence[State],
+        members: Member,
         data: Batch,
         validation: Batch | None,
         settings: Settings,
         rows: Rows | None = None,
-        devices: Sequence[Any] | None = None,
     ):
-        self.step, self.settings, self.size, self.epoch = step, settings, len(states), 0
-        self.mesh = Mesh(np.array(devices or jax.local_devices()), ("m",))
-        self.validated = validation is not None or rows is not None
-        self.order = np.arange(-(-len(states) // self.mesh.size) * self.mesh.size)  # of members, as they lie
-        wanted = settings.restore_best
-        restore = wanted if wanted is not None else settings.patience is not None
-        members = [start(state, settings.epochs, restore) for state in states]
-        filling = [member_ended(members[0], DROPPED)] * (len(self.order) - len(members))
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members, *filling)
-        if rows is not None:
-            rows = Rows(*(np.concatenate([a, a[:1].repeat(len(filling), 0)]) for a in rows))
-        self.members, self.rows = jax.device_put((stacked, rows), NamedSharding(self.mesh, MEMBERS))
-        self.data = jax.device_put((data, validation), NamedSharding(self.mesh, EVERYWHERE))
-        order, window = settings.order, settings.window
-        self.program = population_program(step.structure(), settings.batch_size, order, window, self.mesh)
+        self.step, self.settings, self.size = step, settings, len(members.ended)
+        self.data, self.validated = (data, validation), validation is not None or rows is not None
+        self.deal(members, rows)
 
-    def advance(self, until: int) -> None:
-        """Trains every member to the end of epoch `until`, unless it has ended."""
-        patience = np.int32(self.settings.patience or self.settings.epochs)
-        self.members = self.program(self.members, *self.data, self.rows, np.int32(until), patience)
-        self.epoch = until
+    def deal(self, members: Member, rows: Rows | None) -> None:
+        """Takes the members, given in their order, with their rows."""
+        self.members, self.rows = jax.tree.map(np.array, (members, rows))
 
-    def of_members(self, leaf: jax.Array) -> np.ndarray:
+    def of_members(self, leaf: Any) -> np.ndarray:
         """An array of the population on the host, in the members' order."""
-        return np.asarray(leaf)[np.argsort(self.order)][: self.size]
+        return leaf
+
+    def on_host(self) -> tuple[Member, Rows | None]:
+        """The members and their rows, in their order."""
+        return jax.tree.map(self.of_members, (self.members, self.rows))
 
     @property
     def figures(self) -> np.ndarray:
@@ -106,20 +94,27 @@ class Population:
         """(m,), TRAINS or why each member has ended."""
         return self.of_members(self.members.ended)
 
+    @property
+    def epoch(self) -> int:
+        """To whose end all that train have come."""
+        epochs = self.of_members(self.members.epochs)[self.ended == TRAINS]
+        return int(epochs.min(initial=self.settings.epochs))
+
+    @property
+    def minibatches(self) -> int:
+        """Of an epoch."""
+        examples = len(self.data[0].x) if self.rows is None else self.rows.training.shape[1]
+        return -(-examples // self.settings.batch_size)
+
     def drop(self, which: np.ndarray) -> None:
-        """Ends the members where `which` (m,) is true, and shares the others anew among the devices."""
-        host = jax.device_get(self.members)
-        lie = np.argsort(self.order)[: self.size]  # where each member lies
-        ended = host.ended.copy()
-        ended[lie[which & (ended[lie] == TRAINS)]] = DROPPED
-        moves = np.argsort(ended != TRAINS, kind="stable").reshape(-1, self.mesh.size).T.ravel()
-        self.order = self.order[moves]
-        arrays = jax.tree.map(lambda a: a[moves], (host._replace(ended=ended), jax.device_get(self.rows)))
-        self.members, self.rows = jax.device_put(arrays, NamedSharding(self.mesh, MEMBERS))
+        """Ends the members where `which` (m,) is true, and deals the others anew."""
+        members, rows = self.on_host()
+        np.asarray(members.ended)[which & (self.ended == TRAINS)] = DROPPED
+        self.deal(members, rows)
 
     def results(self) -> list[tuple[State, History]]:
         """Each member's state to keep, and what happened, as `training.run.run` returns them."""
-        host = jax.tree.map(self.of_members, self.members)
+        host, _ = self.on_host()
         return [self.result(jax.tree.map(lambda a, m=m: a[m], host)) for m in range(self.size)]
 
     def result(self, member: Member) -> tuple[State, History]:
@@ -140,17 +135,63 @@ class Population:
         )
 
 
-def start(state: State, epochs: int, restore: bool) -> Member:
-    """A member before its first epoch."""
-    figures = np.full((epochs, 3), np.nan, np.float32)
-    numbers = np.float32(np.inf), np.int32(0), np.int32(TRAINS), figures
-    best = (state.params, state.memory) if restore else None
-    return Member(state, np.int32(0), best, *numbers)  # type: ignore[arg-type]
+class Population(Cohort):
+    """A cohort that devices train.
+
+    Args:
+        devices: which share the members; None takes all of this process.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        members: Member,
+        data: Batch,
+        validation: Batch | None,
+        settings: Settings,
+        rows: Rows | None = None,
+        devices: Sequence[Any] | None = None,
+    ):
+        self.mesh = Mesh(np.array(devices or jax.local_devices()), ("m",))
+        super().__init__(step, members, data, validation, settings, rows)
+        self.data = jax.device_put(self.data, NamedSharding(self.mesh, EVERYWHERE))
+        order, window = settings.order, settings.window
+        self.program = population_program(step.structure(), settings.batch_size, order, window, self.mesh)
+
+    def advance(self, until: int) -> None:
+        """Trains every member to the end of epoch `until`, unless it has ended."""
+        patience = np.int32(self.settings.patience or self.settings.epochs)
+        self.members = self.program(self.members, *self.data, self.rows, np.int32(until), patience)
+
+    def deal(self, members: Member, rows: Rows | None) -> None:
+        """Shares the members, given in their order, among the devices, each as many that train as another."""
+        filling = -self.size % self.mesh.size
+        ended = np.append(members.ended, np.full(filling, DROPPED, np.int32))
+        # of members, as they lie: device d has every D-th of those that train
+        self.order = np.argsort(ended != TRAINS, kind="stable").reshape(-1, self.mesh.size).T.ravel()
+        taken = np.where(self.order < self.size, self.order, 0)
+        members, rows = jax.tree.map(lambda a: a[taken], (members, rows))
+        dealt = members._replace(ended=ended[self.order]), rows
+        self.members, self.rows = jax.device_put(dealt, NamedSharding(self.mesh, MEMBERS))
+
+    def of_members(self, leaf: Any) -> np.ndarray:
+        return np.asarray(leaf)[np.argsort(self.order)][: self.size]
 
 
-def member_ended(member: Member, why: int) -> Member:
-    """The member, which will not be trained."""
-    return member._replace(ended=np.int32(why))  # type: ignore[arg-type]
+def begun(states: Sequence[State], settings: Settings) -> Member:
+    """Members before their first epoch, a state each."""
+    wanted, size = settings.restore_best, len(states)
+    restore = wanted if wanted is not None else settings.patience is not None
+    state = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    return Member(
+        state,
+        epochs=np.zeros(size, np.int32),  # type: ignore[arg-type]
+        best=(state.params, state.memory) if restore else None,
+        best_loss=np.full(size, np.inf, np.float32),  # type: ignore[arg-type]
+        best_epoch=np.zeros(size, np.int32),  # type: ignore[arg-type]
+        ended=np.full(size, TRAINS, np.int32),  # type: ignore[arg-type]
+        figures=np.full((size, settings.epochs, 3), np.nan, np.float32),  # type: ignore[arg-type]
+    )
 
 
 @functools.lru_cache(maxsize=64)

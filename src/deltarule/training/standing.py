@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from deltarule.errors import FileError
+from deltarule.layers.layer import Params
 from deltarule.training.devices import placed
 from deltarule.training.history import ALL, History, Row
 from deltarule.training.place import Place
@@ -21,6 +22,7 @@ class Standing:
     """Where a run stands.
 
     Attributes:
+        restore: whether the best state is to be restored.
         state: after the last finished epoch.
         best: the state of the best epoch, `best_loss` its loss.
         inside: the state and the place in the epoch that goes on; None before its first segment is done.
@@ -28,6 +30,7 @@ class Standing:
         finished: whether it ended.
     """
 
+    restore: bool
     history: History
     state: State
     best: State
@@ -35,6 +38,16 @@ class Standing:
     inside: tuple[State, Place] | None = None
     seconds: float = 0.0
     finished: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about its checkpoints."""
+        return self.history.notes
+
+    @property
+    def good(self) -> bool:
+        """Whether every parameter is a number."""
+        return finite((self.inside[0] if self.inside else self.state).params)
 
     def epochs(self, most: int) -> range:
         """The epochs that are still to come, of `most` in all."""
@@ -57,10 +70,11 @@ class Standing:
         if watched < self.best_loss or not history.best_epoch:
             self.best, self.best_loss, history.best_epoch = state, watched, row["epoch"]
 
-    def tree(self, restore: bool) -> dict[str, Any]:
+    def tree(self) -> dict[str, Any]:
         """Its arrays: the states, the best one where it is to be restored, and the rows, as JSON in bytes."""
         rows = np.frombuffer(json.dumps(self.history.rows).encode(), np.uint8)  # a header has a largest size
-        return {"state": self.state, "inside": self.inside, "best": self.best if restore else None, "rows": rows}
+        best = self.best if self.restore else None
+        return {"state": self.state, "inside": self.inside, "best": best, "rows": rows}
 
     def header(self) -> dict[str, Any]:
         """All else, as plain JSON."""
@@ -94,6 +108,11 @@ class Standing:
         history.notes[:0] = header["notes"]
         history.state = state if history.rows else None
         self.best_loss, self.seconds, self.finished = header["best_loss"], header["seconds"], header["finished"]
+
+
+def finite(params: Params) -> bool:
+    """Whether every parameter is a number."""
+    return all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params)))
 
 
 def shapes(tree: Any) -> Any:
