@@ -213,7 +213,7 @@ def test_any_damage_is_an_error_with_a_name_or_an_image(tmp_path):
 
 
 def test_more_than_the_memory_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_files.os, "sysconf", {"SC_PHYS_PAGES": 8, "SC_PAGE_SIZE": 100}.__getitem__)
+    monkeypatch.setattr(image_files, "machine_memory", lambda: 800)
     files = [write(tmp_path / f"{i}.png", pixels(5, 7)) for i in range(5)]
     assert len(read_images(files[:4], AS_THEY_ARE)[0]) == 4
     with pytest.raises(DataError, match=r"5 images of 5x7 grey take .* GB.*Set image_size to something smaller"):
@@ -234,13 +234,13 @@ def test_an_interrupt_does_not_wait_for_the_rest(monkeypatch):
         started.append(file)
         if len(started) > 1:
             told.wait()
-        return 5, 7, 1
+        return (5, 7, 1), 35
 
     def interrupt(text):
         told.set()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(image_files, "_shape", look)
+    monkeypatch.setattr(image_files, "_head", look)
     with pytest.raises(KeyboardInterrupt):
         read_images(["a.png"] * 5000, AS_THEY_ARE, show=interrupt)
     assert len(started) < 5000

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.dqn import agent as agent_module
+from deltarule.dqn import replay
 from deltarule.dqn.exploration import AtLeast
+from deltarule.dqn.fitting import fit
 from dqn.games import OneState, OneStateOnHost
 from dqn.small import RUN, small
 
@@ -58,11 +59,11 @@ BOX, BYTES = gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Box(0, 255, (6,
             r"the network does not take what CartPole-v1 shows, \(4,\)",
         ),
         ("CartPole-v1", {"net": DENSE, "sequence": 3}, r"must give \(1, 1, 2\), got \(1, 1, 3\)"),
-        ("CartPole-v1", {"sequence": 3}, r"sequence is for a network that carries .*carry=True\) into it"),
+        ("CartPole-v1", {"sequence": 3, "hidden": ()}, "sequence needs a width in hidden at least"),
         (
             "CartPole-v1",
             {"net": dr.Chain(dr.Recurrent(dr.GRU(4)), dr.Dense(2)), "sequence": 3},
-            "this one does not",
+            r"sequence is for a network that carries .* this one does not; put .*carry=True\) into it",
         ),
         ("CartPole-v1", {"seed": -1}, r"seed must be a whole number from 0 to 2\^64 - 1, got -1"),
         ("CartPole-v1", {"seed": 0.5}, "seed must be a whole number"),
@@ -76,7 +77,7 @@ BOX, BYTES = gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Box(0, 255, (6,
         ("CartPole-v1", {"n_step": 1.5}, "n_step must be a whole number of at least 1, got 1.5"),
         ("CartPole-v1", {"warm_up": -1}, "warm_up must be a whole number of at least 0, got -1"),
         ("CartPole-v1", {"environments": 3, "every": 4}, r"every \(4\) must be a multiple of environments \(3\)"),
-        ("CartPole-v1", {"prioritised": True, "sequence": 3}, "choose one"),
+        ("CartPole-v1", {"eta": 1.1}, "eta must be from 0 to 1, got 1.1"),
         ("CartPole-v1", {"burn_in": 3}, "burn_in is for a recurrent network; say sequence, too"),
         ("CartPole-v1", {"capacity": 4, "n_step": 2, "every": 2}, "capacity 4 is too small; .* at least 5 steps"),
     ],
@@ -110,15 +111,26 @@ def test_without_gymnax_its_names_are_asked_of_gymnasium(monkeypatch):
 
 
 def test_a_replay_larger_than_memory_is_refused_before_it_is_made(monkeypatch):
-    monkeypatch.setattr(agent_module, "available_memory", lambda: 25_000)
+    monkeypatch.setattr(replay, "available_memory", lambda: 25_000)
     needed = 1000 * (4 * 4 + 9)
     assert dr.DQN("CartPole-v1", hidden=(3,), capacity=1000, every=8).replay_bytes == needed
     with pytest.raises(
         dr.SettingError, match=r"replay memory takes 25\.2 kB, and 25 kB are free; choose a smaller"
     ):
         dr.DQN("CartPole-v1", hidden=(3,), capacity=1001, every=8)
-    monkeypatch.setattr(agent_module, "available_memory", lambda: None)
+    monkeypatch.setattr(replay, "available_memory", lambda: None)
     dr.DQN("CartPole-v1", hidden=(3,), capacity=1001, every=8)
+
+
+def test_replays_that_do_not_fit_beside_each_other_are_refused_before_any_is_made(monkeypatch):
+    """Each takes 25 kB alone; a population is refused when it is made, and agents when they train together."""
+    settings = {"hidden": (3,), "capacity": 1000, "every": 8}
+    monkeypatch.setattr(replay, "available_memory", lambda: 60_000)
+    assert len(dr.DQNPopulation("CartPole-v1", {"seed": range(2)}, **settings).agents) == 2
+    with pytest.raises(dr.SettingError, match=r"replay memory takes 75 kB, and 60 kB are free"):
+        dr.DQNPopulation("CartPole-v1", {"seed": range(3)}, **settings)
+    with pytest.raises(dr.SettingError, match=r"replay memory takes 75 kB, and 60 kB are free"):
+        fit([dr.DQN("CartPole-v1", seed=seed, **settings) for seed in range(3)], 8)
 
 
 def test_an_agent_without_training_has_no_policy(tmp_path):

@@ -64,6 +64,16 @@ def resumed(folder, **settings):
     return agent, at
 
 
+@pytest.fixture(scope="module")
+def on_host(tmp_path_factory):
+    """A run around Gymnasium's games that was stopped, and went on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "EVERY", 0.0)
+        folder = tmp_path_factory.mktemp("host")
+        stopped(folder, path="gymnasium")
+    return resumed(folder, path="gymnasium")[0]
+
+
 def files(folder):
     return sorted(folder.glob("checkpoint-*"))
 
@@ -155,9 +165,12 @@ def test_a_signal_ends_the_run_after_a_checkpoint(plain, tmp_path, monkeypatch):
     equal(resumed(tmp_path)[0], plain)
 
 
-def test_with_gymnasium_a_run_goes_on_with_its_replay_and_new_episodes(tmp_path):
-    stopped(tmp_path, path="gymnasium")
-    agent, _ = resumed(tmp_path, path="gymnasium")
+@pytest.mark.parametrize("vector", ["sync", "async"])
+def test_with_gymnasium_a_run_goes_on_with_its_replay_and_new_episodes(vector, on_host, tmp_path):
+    """Games in processes of their own are the same ones, so that both end alike."""
+    stopped(tmp_path, path="gymnasium", vector=vector)
+    agent, _ = resumed(tmp_path, path="gymnasium", vector=vector)
+    equal(agent, on_host)
     assert agent.history["steps"] == list(range(24, STEPS + 1, 24))
     assert int(agent.agent.steps) == STEPS
     ends = agent.agent.replay.rows.ends

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deltarule.dqn.agent import DQN
+from deltarule.dqn.fitting import fit
 from deltarule.errors import FileError, SettingError
 from deltarule.schedules import LinearDecay
 
@@ -46,8 +47,6 @@ def test_it_learns_the_same_as_from_the_device(tmp_path, settings):
 
 
 def test_agents_that_train_together_have_a_file_each(tmp_path):
-    from deltarule.dqn.fitting import fit
-
     agents = [agent_with(tmp_path, seed) for seed in (1, 2)]
     fit(agents, 80, **QUIET)
     alone = agent_with(seed=2)
@@ -70,6 +69,14 @@ def test_one_that_is_larger_than_the_disk_is_refused(tmp_path, monkeypatch):
     with pytest.raises(SettingError, match=r"takes 4.86 kB, and 4 kB are free in"):
         agent_with(tmp_path).fit(8, **QUIET)
     assert not list(tmp_path.glob("*.npy"))
+
+
+def test_files_of_several_agents_that_do_not_fit_beside_each_other_are_refused(tmp_path, monkeypatch):
+    """Files are sparse, so that the disk does not tell what those before will take."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=9_000))
+    agent_with(tmp_path / "one").fit(8, **QUIET)
+    with pytest.raises(SettingError, match=r"takes 9.73 kB, and 9 kB are free in"):
+        fit([agent_with(tmp_path / "two", seed) for seed in (1, 2)], 8, **QUIET)
 
 
 def test_a_run_goes_on_from_a_checkpoint(tmp_path):

@@ -1,5 +1,8 @@
 """Both paths are one algorithm: on CartPole their learning curves agree within the noise over seeds."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -30,3 +33,20 @@ def test_the_paths_learn_alike(both, name):
     apart = (compiled.mean(0) - gymnasium.mean(0)) / noise
     assert np.abs(apart).max() < 4, (compiled.mean(0), gymnasium.mean(0), noise)
     assert compiled.mean(0)[-1] > 2 * compiled.mean(0)[0]  # there is something to agree on
+
+
+ASKED = """
+import sys, jax
+from deltarule.experiment.dqn_job import DqnJob, agents_of
+agents_of(DqnJob("CartPole-v1", path=sys.argv[1]))
+long = jax.jit(lambda x: jax.lax.fori_loop(0, 300, lambda i, c: c @ c / 200, x))
+x = long(jax.numpy.ones((200, 200))).block_until_ready()
+print(long(x).is_ready())
+"""
+
+
+@pytest.mark.parametrize(("path", "at_once"), [("gymnasium", "True"), ("compiled", "False")])
+def test_around_gymnasium_jax_answers_at_once(path, at_once):
+    """In a process of its own, since JAX has started in this one: an answer is there when the call comes back."""
+    done = subprocess.run([sys.executable, "-c", ASKED, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == at_once

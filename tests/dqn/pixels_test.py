@@ -190,6 +190,27 @@ def test_an_agent_plays_pong(atari):
     assert agent.q_values(np.zeros((2, 84, 84, 4), np.uint8)).shape == (2, 6)
 
 
+def test_a_run_of_pong_goes_on_with_its_pictures(atari, tmp_path):
+    """The ring keeps what was seen before the run was stopped; the game that went on then is cut off in it."""
+
+    def run(stop, resume):
+        agent = DQN("ALE/Pong-v5", hidden=(16,), capacity=100, warm_up=40, batch_size=8, seed=1)
+        callbacks = [lambda rows: rows[0]["steps"] == stop]
+        agent.fit(96, report_every=24, checkpoint=tmp_path, resume=resume, callbacks=callbacks, **QUIET)
+        return agent
+
+    first, then = run(48, False), run(72, True)
+    assert then.history["steps"] == [24, 48, 72]
+    assert then.history["loss"][:2] == first.history["loss"]
+    before, after = first.agent.replay, then.agent.replay
+    assert (int(before.filled), int(after.filled), int(then.agent.steps)) == (48, 72, 72)
+    np.testing.assert_array_equal(after.rows.x[:48], before.rows.x[:48])
+    assert before.rows.ends[46:48, 0].tolist() == [RUNS, RUNS]
+    assert after.rows.ends[46:48, 0].tolist() == [TRUNCATED, LAST]
+    assert after.rows.x[48:72].std(0).any()  # the game goes on to be played
+    assert int(then.agent.state.step) == (72 - 40) // 4 + 1
+
+
 def test_an_unknown_game_is_named(atari):
     with pytest.raises(SettingError, match="no Atari game 'ALE/Nothing-v5'"):
         DQN("ALE/Nothing-v5")

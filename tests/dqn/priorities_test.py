@@ -70,7 +70,15 @@ def test_put_keeps_the_sums_right_where_places_come_twice():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"n_step": 3}, {"stack": 3}, {"n_step": 4, "stack": 2, "every": 2}], ids=str
+    "settings",
+    [
+        {},
+        {"n_step": 3},
+        {"stack": 3},
+        {"n_step": 4, "stack": 2, "every": 2},
+        {"sequence": 3, "burn_in": 1, "stack": 2},
+    ],
+    ids=str,
 )
 def test_what_can_be_drawn_is_open_and_nothing_else(settings):
     """Rows go around the ring more than twice, and every p that was put is another."""
@@ -91,10 +99,10 @@ def test_what_can_be_drawn_is_open_and_nothing_else(settings):
         p = np.asarray(priorities.p).ravel()
         expected = np.zeros_like(p)
         oldest = max(written - rules.ring, 0)
-        for t in range(oldest + rules.stack - 1, written - rules.n_step):
+        for t in range(oldest + rules.stack - 1, written - rules.reach):
             for e in range(2):
                 place = t % rules.ring * 2 + e
-                was_there = t + rules.n_step < written - rules.rows
+                was_there = t + rules.reach < written - rules.rows
                 if rows.ends[t, e] != LAST:
                     expected[place] = before[place] if was_there else most
         np.testing.assert_array_equal(p, expected)

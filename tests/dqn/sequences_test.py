@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.dqn.agent_state import new_agent
+from deltarule.dqn.agent_state import LEARN, keys, new_agent
+from deltarule.dqn.priorities import Priorities, draw_by_priority, no_priorities
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Replay
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.sequences import sequence_step, sequences_at, targets
+from deltarule.dqn.study import prioritised
 from deltarule.layers import Chain, Dense, Recurrent, SimpleRNN
 from deltarule.layers.layer import Context
 from deltarule.losses import SquaredError
@@ -40,6 +42,20 @@ def test_sequences_are_rows_in_the_order_of_time(stack):
             assert found.starts[i, k] == (k == 0 or rows.ends[t - 1, e] == LAST)
 
 
+def plain_target(rules, best, reward, ends, t):
+    """(Y, steps that went before, how the last one ended) of the step t of a sequence."""
+    y = 0.0
+    for k in range(rules.n_step):
+        y += GAMMA**k * reward[t + k]
+        end = int(ends[t + k])
+        if end == TERMINAL or (end == TRUNCATED and rules.time_limits_end):
+            break
+        if end == TRUNCATED or k == rules.n_step - 1:
+            y += GAMMA ** (k + 1) * best[t + k + 1]
+            break
+    return y, k, end
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("limits_end", [False, True])
 @pytest.mark.parametrize("n_step", [1, 2, 4])
@@ -54,16 +70,8 @@ def test_targets_are_those_of_a_plain_loop(n_step, limits_end):
     for n, t in np.ndindex(40, 5):
         if ends[n, t] == LAST:
             continue
-        expected = 0.0
-        for k in range(n_step):
-            expected += GAMMA**k * reward[n, t + k]
-            end = ends[n, t + k]
-            if end == TERMINAL or (end == TRUNCATED and limits_end):
-                break
-            if end == TRUNCATED or k == n_step - 1:
-                expected += GAMMA ** (k + 1) * best[n, t + k + 1]
-                break
-        tried.add((k, int(end)))
+        expected, *stop = plain_target(rules, best[n], reward[n], ends[n], t)
+        tried.add(tuple(stop))
         np.testing.assert_allclose(y[n, t], expected, rtol=1e-12)
     assert tried >= {(k, int(end)) for k in range(n_step) for end in (TERMINAL, TRUNCATED)} | {(n_step - 1, RUNS)}
 
@@ -119,6 +127,51 @@ def test_a_gradient_step_is_that_of_a_plain_reading_with_the_burned_in_state_a_c
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), dparams, expected)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.7, 1.0])
+def test_a_sequence_is_drawn_by_its_largest_error_and_by_their_mean(eta):
+    """One gradient step on sequences that were drawn by priority, worked out in numpy."""
+    rules = Rules(
+        sequence=4, burn_in=2, n_step=2, prioritised=True, eta=eta, alpha=0.6, beta=0.5, batch_size=9,
+        gamma=GAMMA, environments=2, every=2, capacity=54,
+    )  # fmt: skip
+    step, rng = Step(NET, SquaredError(), SGD(0.1)), np.random.default_rng(7)
+    rows = lived(3, rules.ring, 2)
+    rows = rows._replace(action=rows.action % 3)
+    p = rng.uniform(0.5, 2, no_priorities(rules).p.shape).astype(np.float32)
+    p.flat[(rules.ring - rules.reach) * 2 :] = 0
+    agent = new_agent(step, rules, (2,), "float32", 1, None)._replace(
+        target=jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), step.init((1, 1, 2), 0).params),
+        replay=Replay(rows, np.int32(0), np.int32(rules.ring)),
+        priorities=Priorities(p, p.sum(-1), np.float32(1)),
+    )
+    key = jax.random.fold_in(keys(agent.state, LEARN, agent.steps), 0)
+    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, agent.priorities), key, 9, 0.5)
+    _, after, learned = jax.jit(lambda agent: prioritised(step, rules, agent))(agent)
+
+    expected, losses, counted = [], [], 0
+    for row, e in zip(*np.divmod(places, 2), strict=True):
+        x, action, reward, ends = (part[row : row + 8, e] for part in rows)
+        begins = np.concatenate([[True], ends[:-1] == LAST])
+        q = plain_reading(agent.state.params, x, begins, np.zeros(4))[0][2:]
+        best = plain_reading(agent.target, x, begins, np.zeros(4))[0][2:].max(-1)
+        error = [
+            q[t, action[2 + t]] - plain_target(rules, best, reward[2:], ends[2:], t)[0]
+            for t in range(4)
+            if ends[2 + t] != LAST
+        ]
+        missed = np.abs(error)
+        expected.append((eta * missed.max() + (1 - eta) * missed.mean() + 1e-6) ** 0.6)
+        losses.append((missed**2).sum())
+        counted += len(missed)
+    assert counted < 36  # there are last observations among the rows
+    found = np.asarray(after.p).ravel()
+    np.testing.assert_allclose(found[places], expected, rtol=1e-4)
+    others = np.setdiff1d(np.arange(found.size), places)
+    np.testing.assert_array_equal(found[others], p.ravel()[others])
+    assert after.most == max(1, found[places].max())
+    np.testing.assert_allclose(learned.loss, [(losses @ np.asarray(weight)) / counted], rtol=1e-4)
+
+
 GAME = {"gamma": 0.9, "capacity": 6400, "warm_up": 320, "every": 160, "environments": 16, "gradient_steps": 4,
         "target_every": 160, "batch_size": 32, "n_step": 3,
         "epsilon": dr.LinearDecay(1.0, 4000, 0.05)}  # fmt: skip
@@ -128,6 +181,11 @@ def test_a_recurrent_agent_recalls_a_cue_that_a_feed_forward_one_cannot():
     net = dr.Chain(dr.Recurrent(dr.GRU(12), carry=True), dr.Dense(2))
     agent = dr.DQN(Recall(), net, learning_rate=1e-2, sequence=6, burn_in=1, **GAME)
     history = agent.fit(8_000, report_every=1600, episodes=200, evaluate_every=8_000)
+    assert history.rows[-1]["evaluated"] > 0.98
+    by_priority = dr.DQN(
+        Recall(), net, learning_rate=1e-2, sequence=6, burn_in=1, prioritised=True, beta_steps=8_000, **GAME
+    )
+    history = by_priority.fit(8_000, report_every=1600, episodes=200, evaluate_every=8_000)
     assert history.rows[-1]["evaluated"] > 0.98
     blind = dr.DQN(Recall(), hidden=(12,), learning_rate=1e-2, **GAME)
     history = blind.fit(8_000, report_every=1600, episodes=200, evaluate_every=8_000)

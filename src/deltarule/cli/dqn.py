@@ -24,6 +24,8 @@ class Dqn(DqnJob):
     `--resume RUN` goes on with a run that was stopped or killed, with its own settings, in its own folder.
 
     Attributes:
+        double: Let the network choose the action that the target network values.
+        no_double: Let the target network choose it, too, where double is known to work on the environment.
         resume: The folder of a run that was stopped or killed, which then goes on.
         json: Print one JSON object as the last line.
     """
@@ -31,13 +33,19 @@ class Dqn(DqnJob):
     environment: Annotated[
         str, tyro.conf.Positional, tyro.conf.arg(metavar="ENVIRONMENT", help_behavior_hint="(required)")
     ] = ""
+    double: bool = False
+    no_double: bool = False
     resume: str | None = None
     json: bool = False
 
 
 def main(arguments: list[str]) -> None:
     settings = tyro.cli(Dqn, prog="deltarule dqn", args=arguments, config=FLAGS)
-    job = DqnJob(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(DqnJob)})
+    if settings.double and settings.no_double:
+        raise SettingError("dqn: --double and --no-double exclude each other; choose one")
+    given: dict[str, Any] = {field.name: getattr(settings, field.name) for field in dataclasses.fields(DqnJob)}
+    given["double"] = settings.double or (False if settings.no_double else None)
+    job = DqnJob(**given)
     begun = None
     if settings.resume is not None:
         begun = Path(settings.resume)

@@ -6,25 +6,31 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from deltarule.data.delimited import listed
+from deltarule.data.memory import machine_memory
 from deltarule.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+T = TypeVar("T")
 Shape = tuple[int, int, int]  # height, width, channels
 Corrupt = Literal["refuse", "skip"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower or upper case
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr": 3}  # by Pillow's mode
 BYTES_PER_VALUE = 5  # a pixel as uint8, and as float32 for the network
+DECODING = 12  # bytes of a pixel: three copies of an image with transparency are there at a time
+LOOKING = 16  # bytes of a value while its mean and its squares are taken in float64
+THREADS = 16  # at most, where memory is bounded: what is read at a time follows from it, on any machine
+AT_ONCE = 1024  # files that wait for a thread
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error, zlib.error)
 
 
@@ -64,52 +70,113 @@ def read_images(
     Raises `DataError` for files that cannot be read, images of different shapes, ones with 16 or more bits a
     channel in grey, and more pixels than the machine's memory holds.
     """
-    from PIL.Image import DecompressionBombError
+    found = ImageFiles(files, conversion, like, corrupt, show)
+    _check_memory(len(files), found.shape)
+    pixels, read = found.pixels(found.whole, "reading")
+    if notes is not None:
+        found.tell(notes)
+    return pixels, read
 
-    broken: dict[int, str] = {}
 
-    def attempt(work: Callable[[int, str], Any], what: str, indices: list[int]) -> list[Any]:
-        """Do `work` on each file, and collect what is wrong with those that cannot be read."""
+class ImageFiles:
+    """Image files of one shape, which are decoded by several threads, and those that cannot be read.
 
-        def one(index: int) -> Any:
+    The arguments are those of `read_images`, and so are the errors.
+
+    Args:
+        memory: bytes, a quarter of which the threads may take.
+
+    Attributes:
+        shape: of every image.
+        decoding: bytes that one thread takes at most, beside the image that comes of it.
+        threads: how many there are at most; the cores may be fewer.
+        broken: what is wrong with the files that cannot be read, by their places in `files`.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        conversion: Conversion,
+        like: Shape | None = None,
+        corrupt: Corrupt = "refuse",
+        show: Callable[[str], None] | None = None,
+        memory: int | None = None,
+    ):
+        self.files, self.corrupt, self.show, self.threads = files, corrupt, show, os.cpu_count() or 1
+        self.broken: dict[int, str] = {}
+        heads = list(self.each(lambda index: _head(files[index], conversion), range(len(files)), "looking at"))
+        read = [(files[index], *head) for index, head in enumerate(heads) if head is not None]
+        self.shape = _common([file for file, _, _ in read], [shape for _, shape, _ in read], like)
+        self.decoding = DECODING * max(pixels for *_, pixels in read) + LOOKING * math.prod(self.shape)
+        if memory is not None:
+            self.threads = max(1, min(THREADS, memory // 4 // self.decoding))
+
+    @property
+    def whole(self) -> list[int]:
+        """The places of the files that are not known to be broken."""
+        return [index for index in range(len(self.files)) if index not in self.broken]
+
+    def each(
+        self, work: Callable[[int], T], places: Sequence[int], doing: str | None = None
+    ) -> Iterator[T | None]:
+        """What `work` makes of each of these places, one behind the other; None of those that are broken.
+
+        Raises `DataError` behind the last, where files are broken and not skipped, or all of them are.
+        """
+        from PIL.Image import DecompressionBombError
+
+        def one(index: int) -> T | None:
             try:
-                return work(index, files[index])
+                return work(index)
             except DataError:
                 raise
             except (*UNREADABLE, DecompressionBombError) as error:
-                broken[index] = _reason(error)
+                self.broken[index] = _reason(error)
+                return None
 
-        results = []
-        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the lock
+        with warnings.catch_warnings(), ThreadPoolExecutor(min(self.threads, os.cpu_count() or 1)) as pool:
             warnings.filterwarnings("ignore", module=r"PIL\.")  # such as of EXIF data that are damaged
-            for result in pool.map(one, indices):  # which an interrupt ends, and with it the rest
-                results.append(result)
-                if show is not None:
-                    show(f"{what} {len(results):,} of {len(indices):,} images")
-        if broken and (corrupt == "refuse" or len(broken) == len(files)):
-            first = ", ".join(f"{files[i]} ({broken[i]})" for i in sorted(broken)[:3])
+            for start in range(0, len(places), AT_ONCE):
+                results = pool.map(one, places[start : start + AT_ONCE])
+                for done, result in enumerate(results, start + 1):  # which an interrupt ends, and with it the rest
+                    yield result
+                    if self.show is not None and doing is not None:
+                        self.show(f"{doing} {done:,} of {len(places):,} images")
+        broken = self.broken
+        if broken and (self.corrupt == "refuse" or len(broken) == len(self.files)):
+            first = ", ".join(f"{self.files[i]} ({broken[i]})" for i in sorted(broken)[:3])
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
             raise DataError(
-                f"{len(broken)} of {len(files)} files cannot be read as PNG or JPEG images: {first}{more}. "
+                f"{len(broken)} of {len(self.files)} files cannot be read as PNG or JPEG images: {first}{more}. "
                 "Mend or remove them, or leave such files out with the setting corrupt = skip."
             )
-        return results
 
-    shapes = attempt(lambda _, file: _shape(file, conversion), "looking at", list(range(len(files))))
-    whole = [index for index in range(len(files)) if index not in broken]
-    shape = _common([files[i] for i in whole], [shapes[i] for i in whole], like)
-    _check_memory(len(files), shape)
-    pixels = np.empty((len(files), *shape), np.uint8)  # (n, h, w, i)
+    def pixels(self, places: Sequence[int], doing: str | None = None) -> tuple[np.ndarray, list[int]]:
+        """The images at these places, uint8 (n, h, w, i), and the places of those that could be read."""
+        pixels = np.empty((len(places), *self.shape), np.uint8)  # (n, h, w, i)
+        slots = {index: at for at, index in enumerate(places)}
 
-    def decode(index: int, file: str) -> None:
-        pixels[index] = _pixels(file, shape)
+        def decode(index: int) -> None:
+            pixels[slots[index]] = _pixels(self.files[index], self.shape)
 
-    attempt(decode, "reading", whole)
-    if broken and notes is not None:
-        skipped = listed((files[index] for index in sorted(broken)), 3)
-        notes.append(f"{len(broken)} of {len(files)} files cannot be read as images and are left out: {skipped}.")
-    whole = [index for index in whole if index not in broken]
-    return (pixels[whole] if broken else pixels), whole
+        for _ in self.each(decode, places, doing):
+            pass
+        whole = [at for at, index in enumerate(places) if index not in self.broken]
+        return (pixels[whole] if len(whole) < len(places) else pixels), [places[at] for at in whole]
+
+    def of_each(
+        self, work: Callable[[np.ndarray], T], places: Sequence[int], doing: str | None = None
+    ) -> Iterator[T | None]:
+        """What `work` makes of each image, uint8 (h, w, i), of which few are in memory at a time."""
+        return self.each(lambda index: work(_pixels(self.files[index], self.shape)), places, doing)
+
+    def tell(self, notes: list[str]) -> None:
+        """Notes which files are left out."""
+        if self.broken:
+            skipped, count = listed((self.files[index] for index in sorted(self.broken)), 3), len(self.broken)
+            notes.append(
+                f"{count} of {len(self.files)} files cannot be read as images and are left out: {skipped}."
+            )
 
 
 def _open(file: str) -> "Image.Image":
@@ -118,8 +185,8 @@ def _open(file: str) -> "Image.Image":
     return Image.open(file, formats=("PNG", "JPEG"))
 
 
-def _shape(file: str, conversion: Conversion) -> Shape:
-    """Return the shape that the image will have, from the head of its file."""
+def _head(file: str, conversion: Conversion) -> tuple[Shape, int]:
+    """Return the shape that the image will have, and how many pixels it has, from the head of its file."""
     with _open(file) as image:
         if image.mode not in CHANNELS:
             raise DataError(
@@ -127,7 +194,8 @@ def _shape(file: str, conversion: Conversion) -> Shape:
                 "bits in grey. Convert it to 8 bits, or keep all bits in arrays x and y of a .npz file."
             )
         width, height = reversed(image.size) if _lies_on_its_side(image) else image.size
-        return *(conversion.size or (height, width)), conversion.channels or CHANNELS[image.mode]
+        height_there, width_there = conversion.size or (height, width)
+        return (height_there, width_there, conversion.channels or CHANNELS[image.mode]), height * width
 
 
 def _pixels(file: str, shape: Shape) -> np.ndarray:
@@ -183,11 +251,11 @@ def _common(files: list[str], shapes: list[Shape], like: Shape | None) -> Shape:
 def _check_memory(images: int, shape: Shape) -> None:
     """Raise `DataError` where so many images take more memory than the machine has."""
     needed = BYTES_PER_VALUE * images * math.prod(shape)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else needed
-    if needed > memory:
+    memory = machine_memory()
+    if memory is not None and needed > memory:
         raise DataError(
             f"{images} images of {words(shape)} take {needed / 1e9:.1f} GB, but the machine has "
-            f"{memory / 1e9:.1f} GB. Set image_size to something smaller, or bring fewer."
+            f"{memory / 1e9:.1f} GB. Set image_size to something smaller, or say memory to read them as a stream."
         )
 
 

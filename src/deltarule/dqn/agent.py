@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deltarule.cache import use_compilation_cache
-from deltarule.data.memory import available_memory
 from deltarule.displayed import Displayed
 from deltarule.dqn.agent_state import Agent, batch_shape, new_agent, seen_shape
 from deltarule.dqn.environments.environment import Environment
@@ -44,8 +44,9 @@ class DQN(Displayed):
     Args:
         environment: a name, such as "CartPole-v1"; an environment in JAX (`deltarule.dqn.environments`, gymnax, or
             a functional one of Gymnasium); or a function that makes a `gymnasium.Env`.
-        net: from what the agent sees to a number for each action; by default dense layers of the widths `hidden`.
-        optimizer: by default Adam with the learning rate.
+        net: from what the agent sees to a number for each action; by default dense layers of the widths `hidden`,
+            of which the last is a GRU where it learns from sequences.
+        optimizer: one with a rate of its own, or a class such as `RMSProp`, which is given `learning_rate`.
         loss: of Q(X, A) against Y, by default Huber's.
         clip_norm: the largest global norm of a gradient, or None.
         path: "compiled" for one loop with an environment in JAX, "gymnasium" for Gymnasium's; "auto" takes the
@@ -71,7 +72,7 @@ class DQN(Displayed):
         self,
         environment: Any,
         net: Layer | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | Callable[[Any], Optimizer] = Adam,
         loss: Loss | None = None,
         *,
         hidden: tuple[int, ...] | None = None,
@@ -101,8 +102,11 @@ class DQN(Displayed):
         self.path = "compiled" if isinstance(self.environment, Environment) else "gymnasium"
         self.host = None if self.path == "compiled" else self.host_path()
         self.game = self.host.game if self.host else game_of(self.environment)
-        self.net = net if net is not None else network_for(self.game, tuple(widths), self.rules.dueling)
-        self.step = Step(self.net, loss or Huber(), optimizer or Adam(rate), None, clip_norm)
+        if net is None:
+            net = network_for(self.game, tuple(widths), self.rules.dueling, bool(self.rules.sequence))
+        self.net = net
+        optimizer = optimizer if isinstance(optimizer, Optimizer) else optimizer(rate)
+        self.step = Step(self.net, loss or Huber(), optimizer, None, clip_norm)
         self.check()
         self.agent: Agent | None = None
         self.best: Best | None = None
@@ -129,7 +133,7 @@ class DQN(Displayed):
                 "put Recurrent(GRU(64), carry=True) into it"
             )
         if self.replay_folder is None:
-            require_memory(self.replay_bytes, available_memory())
+            require_memory(self.replay_bytes)
         else:
             require_uniform(self.rules)
 

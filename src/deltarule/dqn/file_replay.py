@@ -58,6 +58,28 @@ def require_uniform(rules: Rules) -> None:
         )
 
 
+def files_of(folder: Path, number: int) -> tuple[Path, Path]:
+    """The files of an agent's observations, and of how far they were written."""
+    return folder / f"observations-{number}.npy", folder / f"written-{number}.npy"
+
+
+def remove_files(folder: Path, count: int) -> None:
+    """Removes those of so many agents, where they are."""
+    for number in range(count):
+        for path in files_of(folder, number):
+            path.unlink(missing_ok=True)
+
+
+def require_disk(folder: Path, wanted: int, anew: Sequence[Path]) -> None:
+    """Raises SettingError where files that are made anew would take more bytes than the disk has."""
+    free = shutil.disk_usage(folder).free + sum(path.stat().st_size for path in anew if path.exists())
+    if wanted > free:
+        raise SettingError(
+            f"dqn: the replay memory takes {told(wanted)}, and {told(free)} are free in {folder}; choose a "
+            "smaller capacity, or another replay_folder"
+        )
+
+
 class Observations:
     """The observations of a ring in a .npy file (rows, environments, ...), and beside it how far it was written.
 
@@ -66,26 +88,15 @@ class Observations:
 
     Raises:
         FileError: the file that there should be is missing, or it is another agent's.
-        SettingError: the disk has not so much room.
     """
 
     def __init__(self, folder: Path, number: int, rules: Rules, game: Game, agent: Agent):
         shape = (rules.ring, rules.environments, *game.observation)
-        self.path, self.environments = folder / f"observations-{number}.npy", rules.environments
+        (self.path, marks), self.environments = files_of(folder, number), rules.environments
         self.stack, goes_on = rules.stack, int(agent.replay.filled) > 0
-        if not goes_on:
-            free, wanted = shutil.disk_usage(folder).free, file_bytes(rules, game)
-            free += self.path.stat().st_size if self.path.exists() else 0
-            if wanted > free:
-                raise SettingError(
-                    f"dqn: the replay memory takes {told(wanted)}, and {told(free)} are free in {folder}; choose "
-                    "a smaller capacity, or another replay_folder"
-                )
         owner = np.asarray(agent.state.key, np.int64)
         self.x = mapped(self.path, shape, game.kind, goes_on)
-        self.written = mapped(
-            folder / f"written-{number}.npy", (3,), "int64", goes_on
-        )  # the owner's key, and steps
+        self.written = mapped(marks, (3,), "int64", goes_on)  # the owner's key, and steps
         if not goes_on:
             self.written[:] = (*owner, int(agent.steps))
         if (self.written[:2] != owner).any() or self.written[2] < int(agent.steps):
@@ -193,6 +204,8 @@ class FilePath(HostPath):
         files: list[Observations] = []
         if agents[0].replay is not None:
             self.held = lock(make_folder(self.folder))
+            anew = [files_of(self.folder, m)[0] for m, agent in enumerate(agents) if not int(agent.replay.filled)]
+            require_disk(self.folder, len(anew) * file_bytes(self.rules, self.game), anew)
             files = [
                 Observations(self.folder, number, self.rules, self.game, agent)
                 for number, agent in enumerate(agents)

@@ -12,6 +12,7 @@ from deltarule.cache import use_compilation_cache
 from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.checkpoint import Keeper
 from deltarule.dqn.greedy import Played
+from deltarule.dqn.replay import require_memory
 from deltarule.dqn.run import Plan, Standing, run
 from deltarule.dqn.show import Progress
 from deltarule.errors import SettingError
@@ -64,6 +65,7 @@ def fit(
         set_up_cpus(None)  # a core for each share of them
     if resume and checkpoint is None:
         raise SettingError("dqn: resume goes on from a checkpoint; say checkpoint, the folder that has it")
+    require_room(agents)
     path = first.new_path(plan.every)
     begun = [agent.agent if agent.agent is not None else agent.fresh() for agent in agents]
     rows = [list(agent.history.rows) for agent in agents]
@@ -136,6 +138,12 @@ def plan_of(
     )
 
 
+def require_room(agents: Sequence["DQN"]) -> None:
+    """Raises SettingError where the replay memories that agents have yet to make do not fit beside each other."""
+    begins = [agent for agent in agents if agent.agent is None and agent.replay_folder is None]
+    require_memory(sum(agent.replay_bytes for agent in begins))
+
+
 def require_alike(agents: Sequence["DQN"]) -> None:
     """Raises SettingError where agents differ in more than numbers, so that one program cannot train them."""
     first = agents[0]
@@ -150,7 +158,8 @@ def require_alike(agents: Sequence["DQN"]) -> None:
         if not same:
             raise SettingError(
                 "dqn: agents that train together may differ in seeds and numbers alone (learning_rate, gamma, "
-                f"tau, epsilon, alpha, beta); {agent} differs from {first} in more: train them one after the other"
+                f"tau, epsilon, alpha, beta, eta); {agent} differs from {first} in more: train them one after "
+                "the other"
             )
 
 

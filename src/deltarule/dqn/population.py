@@ -6,7 +6,7 @@ import numpy as np
 
 from deltarule.displayed import Displayed
 from deltarule.dqn.agent import DQN
-from deltarule.dqn.fitting import evaluate, fit
+from deltarule.dqn.fitting import evaluate, fit, require_room
 from deltarule.dqn.returns import Summary, summary
 from deltarule.errors import SettingError
 from deltarule.populations.result import Row, table
@@ -26,7 +26,7 @@ class DQNPopulation:
         space: what is varied, such as {"seed": range(5), "gamma": [0.98, 0.99]}.
 
     Raises:
-        SettingError: as `DQN` does, or nothing is varied.
+        SettingError: as `DQN` does, nothing is varied, or the agents' replay memories together are too large.
 
     >>> population = DQNPopulation("CartPole-v1", {"seed": range(3), "double": [False, True]}, hidden=(8,))
     >>> len(population.agents)
@@ -38,6 +38,7 @@ class DQNPopulation:
         if both := set(space) & set(settings):
             raise SettingError(f"dqn: {', '.join(sorted(both))} is both varied and given; leave one of them out")
         self.agents = [DQN(environment, **settings, **each) for each in self.configurations]
+        require_room(self.agents)
 
     def fit(self, steps: int, **settings: Any) -> "Result":
         """Trains every agent as `DQN.fit` does, for so many steps each, and measures it by 100 greedy episodes."""

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.data.memory import told
+from deltarule.data.memory import available_memory, told
 from deltarule.errors import SettingError
 from deltarule.layers.layer import Shape
 
@@ -87,10 +87,11 @@ def place(replay: Replay, age: jax.Array) -> jax.Array:
     return (replay.head - replay.filled + age) % replay.capacity
 
 
-def require_memory(wanted: int, available: int | None) -> None:
-    """Raises SettingError where a ring would take more bytes than there are."""
+def require_memory(wanted: int) -> None:
+    """Raises SettingError where rings would take more bytes than there are."""
+    available = available_memory()
     if available is not None and wanted > available:
         raise SettingError(
             f"dqn: the replay memory takes {told(wanted)}, and {told(available)} are free; choose a smaller "
-            'capacity, or replay="file", which keeps it on disk'
+            "capacity, or a replay_folder, which keeps it on disk"
         )

@@ -12,7 +12,14 @@ from deltarule.schedules import ConstantRate, LinearDecay, Schedule, numbers, st
 
 COUNTS = ("batch_size", "capacity", "warm_up", "every", "gradient_steps", "target_every", "n_step", "stack")
 COUNTS += ("sequence", "burn_in", "environments")
-NUMBERS = ("gamma", "tau", "alpha", "beta", "beta_steps")  # that may differ from agent to agent, like those of ε
+NUMBERS = (
+    "gamma",
+    "tau",
+    "alpha",
+    "beta",
+    "beta_steps",
+    "eta",
+)  # that agents may differ in, like those of ε
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,8 @@ class Rules:
         dueling: whether Q is V + A − mean A (Wang et al. 2016).
         n_step: so many rewards are summed before Q is asked for the rest.
         prioritised: whether transitions are drawn by p = (|error| + 1e-6)^α (Schaul et al. 2016), α = `alpha`,
-            with weights (N P)^−β over their largest, β going linearly from `beta` to 1 in `beta_steps`.
+            with weights (N P)^−β over their largest, β going linearly from `beta` to 1 in `beta_steps`. Of a
+            sequence, |error| is η max + (1 − η) mean over its steps, η = `eta` (Kapturowski et al. 2019).
         stack: how many of the last observations the agent sees, side by side in the last axis.
         sequence: steps of a sequence that a recurrent network learns from; None learns from single transitions.
         burn_in: steps before a sequence that only bring the network's state up to it.
@@ -61,6 +69,7 @@ class Rules:
     alpha: float = 0.6
     beta: float = 0.4
     beta_steps: float = 100_000
+    eta: float = 0.9
     stack: int = 1
     sequence: int | None = None
     burn_in: int = 0
@@ -70,7 +79,7 @@ class Rules:
     def __post_init__(self):
         for name in COUNTS:
             self.require(name, 0 if name in ("warm_up", "burn_in") else 1)
-        for name in ("gamma", "tau", "alpha", "beta", "epsilon"):
+        for name in ("gamma", "tau", "alpha", "beta", "eta", "epsilon"):
             value = getattr(self, name)
             if not isinstance(value, Schedule) and not 0 <= value <= 1:
                 raise SettingError(f"dqn: {name} must be from 0 to 1, got {value!r}")
@@ -81,8 +90,6 @@ class Rules:
                 f"dqn: every ({self.every}) must be a multiple of environments ({self.environments}), which step "
                 "together"
             )
-        if self.prioritised and self.sequence:
-            raise SettingError("dqn: prioritised draws transitions, and sequence draws sequences; choose one")
         if self.burn_in and not self.sequence:
             raise SettingError("dqn: burn_in is for a recurrent network; say sequence, too")
         if self.capacity < self.needed:

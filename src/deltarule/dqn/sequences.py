@@ -6,7 +6,8 @@
 The state begins at zero where the burn-in does, and anew where an episode starts inside. The carried state is
 memory, a constant of the step, so that δ stops at the burn-in by construction.
 
-Source: Hausknecht and Stone 2015, Deep recurrent Q-learning; burn-in: Kapturowski et al. 2019, section 3.
+Source: Hausknecht and Stone 2015, Deep recurrent Q-learning; burn-in, and the priority of a sequence: Kapturowski
+et al. 2019, Recurrent experience replay in distributed reinforcement learning, sections 2.3 and 3.
 """
 
 from typing import Any, NamedTuple
@@ -68,9 +69,15 @@ def read(step: Step, params: Params, memory: Memory, x: jax.Array, starts: jax.A
 
 
 def sequence_step(
-    step: Step, rules: Rules, state: State, target: Params, gamma: jax.Array, batch: Sequences
+    step: Step,
+    rules: Rules,
+    state: State,
+    target: Params,
+    gamma: jax.Array,
+    batch: Sequences,
+    importance: Any = 1.0,
 ) -> tuple[State, Learned]:
-    """The state after a gradient step on these sequences."""
+    """The state after a gradient step on these sequences; by importances (n, 1) below 1 it is the shorter."""
     b, s = rules.burn_in, rules.sequence or 1
     x, starts = as_input(batch.x), batch.starts
     memory = old = step.net.memory((len(x), b + s, *x.shape[2:]))
@@ -81,13 +88,24 @@ def sequence_step(
     q, _ = read(step, target, old, x, starts)  # (n, s + n_step, a)
     choosing = read(step, state.params, memory, x, starts)[0] if rules.double else q
     y = targets(rules, gamma, q, choosing, batch.reward[:, b:], batch.ends[:, b:])  # (n, s)
-    weight = (batch.ends[:, b : b + s] != LAST).astype(jnp.float32)
-    share, _ = step.loss.shares(y, weight)
+    share, _ = step.loss.shares(y, steps_of(rules, batch).astype(jnp.float32))
     context = Context(jax.random.wrap_key_data(state.key), memory, (state.step,), starts=starts[:, :s])
     q, saved = step.net.forward(state.params, x[:, :s], context)
-    value, dq, error = delta(step.loss, q, batch.action[:, b : b + s], y, share)
+    value, dq, error = delta(step.loss, q, batch.action[:, b : b + s], y, share * importance)
     _, dparams = step.net.backward(state.params, saved, dq)
     return step.update(state, dparams), Learned(value, jnp.vdot(share, y + error), error)
+
+
+def steps_of(rules: Rules, batch: Sequences) -> jax.Array:
+    """Which rows (n, s) behind the burn-in are steps, and no last observations."""
+    return batch.ends[:, rules.burn_in : rules.burn_in + (rules.sequence or 1)] != LAST
+
+
+def missed(rules: Rules, eta: jax.Array, batch: Sequences, error: jax.Array) -> jax.Array:
+    """η max_t |error_t| + (1 − η) mean_t |error_t| over the steps of each sequence: (n,)."""
+    there = steps_of(rules, batch)
+    error = jnp.where(there, jnp.abs(error), 0)  # (n, s)
+    return eta * error.max(-1) + (1 - eta) * error.sum(-1) / jnp.maximum(there.sum(-1), 1)
 
 
 def learn_sequences(step: Step, rules: Rules, agent: Agent) -> tuple[State, Learned]:

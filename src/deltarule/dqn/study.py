@@ -6,13 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from deltarule.dqn.agent_state import LEARN, Agent, keys
-from deltarule.dqn.learn import gradient_step, learn_uniform, targets
+from deltarule.dqn.learn import Learned, gradient_step, learn_uniform, targets
 from deltarule.dqn.priorities import LEAST, draw_by_priority, opened, put
 from deltarule.dqn.replay import Array, Rows, append
 from deltarule.dqn.rules import Rules
-from deltarule.dqn.sequences import learn_sequences
+from deltarule.dqn.sequences import learn_sequences, missed, sequence_step, sequences_at
 from deltarule.dqn.transitions import draw, transitions_at
-from deltarule.training.step import Step
+from deltarule.training.step import State, Step
+
+Places = tuple[jax.Array, jax.Array]  # (row, environment) of each
 
 
 class Studied(NamedTuple):
@@ -74,8 +76,9 @@ def sequences(step: Step, rules: Rules, agent: Agent):
 
 
 def prioritised(step: Step, rules: Rules, agent: Agent):
-    """Transitions in proportion to what they missed when they were last learned from."""
+    """Transitions, or sequences, in proportion to what they missed when they were last learned from."""
     numbers, e = agent.numbers, rules.environments
+    learn = from_sequences if rules.sequence else from_transitions
     grown = jnp.minimum(agent.steps / numbers["beta_steps"], 1.0)
     beta = numbers["beta"] + (1 - numbers["beta"]) * grown
 
@@ -83,10 +86,8 @@ def prioritised(step: Step, rules: Rules, agent: Agent):
         state, priorities = carried
         key = jax.random.fold_in(keys(state, LEARN, agent.steps), number)
         places, weight = draw_by_priority(priorities, key, rules.batch_size, beta)
-        batch = transitions_at(agent.replay, rules, numbers["gamma"], places // e, places % e)
-        y = targets(step, rules, state, agent.target, batch)
-        state, learned = gradient_step(step, state, batch, y, weight)
-        p = (jnp.abs(learned.error) + LEAST) ** numbers["alpha"]
+        state, learned, error = learn(step, rules, agent, state, (places // e, places % e), weight)
+        p = (error + LEAST) ** numbers["alpha"]
         priorities = put(priorities, places, jnp.where(weight > 0, p, 0.0))
         priorities = priorities._replace(most=jnp.maximum(priorities.most, p.max()))
         return (state, priorities), learned
@@ -94,3 +95,22 @@ def prioritised(step: Step, rules: Rules, agent: Agent):
     start = agent.state, agent.priorities
     (state, priorities), learned = jax.lax.scan(one, start, jnp.arange(rules.gradient_steps))
     return state, priorities, learned
+
+
+def from_transitions(
+    step: Step, rules: Rules, agent: Agent, state: State, places: Places, weight: jax.Array
+) -> tuple[State, Learned, jax.Array]:
+    """(state, learned, |error| (n,)) after a gradient step on the transitions at these places."""
+    batch = transitions_at(agent.replay, rules, agent.numbers["gamma"], *places)
+    y = targets(step, rules, state, agent.target, batch)
+    state, learned = gradient_step(step, state, batch, y, weight)
+    return state, learned, jnp.abs(learned.error)
+
+
+def from_sequences(
+    step: Step, rules: Rules, agent: Agent, state: State, places: Places, weight: jax.Array
+) -> tuple[State, Learned, jax.Array]:
+    """(state, learned, |error| (n,)) after a gradient step on the sequences that begin at these places."""
+    batch, numbers = sequences_at(agent.replay, rules, *places), agent.numbers
+    state, learned = sequence_step(step, rules, state, agent.target, numbers["gamma"], batch, weight[:, None])
+    return state, learned, missed(rules, numbers["eta"], batch, learned.error)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from deltarule.dqn.game import Game
-from deltarule.layers import Chain, Dense, Dueling, Embedding, Flatten, ReLU
+from deltarule.errors import SettingError
+from deltarule.layers import GRU, Chain, Dense, Dueling, Embedding, Flatten, Recurrent, ReLU, TimeDistributed
 from deltarule.layers.layer import Layer
 from deltarule.networks import nature
 from deltarule.schedules import LinearDecay
@@ -79,19 +80,31 @@ def tuned(name: str) -> dict[str, Any]:
     return dict(TUNED.get("ALE/" if name.startswith("ALE/") else name, {}))
 
 
-def network_for(game: Game, hidden: tuple[int, ...], dueling: bool) -> Layer:
-    """A network from a game's observations to its actions: dense layers, behind convolutions for pictures."""
+def network_for(game: Game, hidden: tuple[int, ...], dueling: bool, recurrent: bool = False) -> Layer:
+    """A network from a game's observations to its actions: dense layers, behind convolutions for pictures.
+
+    A recurrent one has a GRU for its last hidden layer, as Hausknecht and Stone 2015 have an LSTM.
+
+    Raises:
+        SettingError: a recurrent network without a hidden layer.
+    """
     outputs = 1 + game.actions if dueling else game.actions
-    if is_picture(game):
-        found = nature(outputs, hidden)
-        return Chain(*found.layers, Dueling()) if dueling else found
     layers: list[Layer] = []
-    if game.values is not None:
-        layers.append(Embedding(game.values, hidden[0]))
-    if game.values is not None or len(game.observation) > 1:
-        layers.append(Flatten())
-    for width in hidden:
-        layers += [Dense(width), ReLU()]
+    if is_picture(game):
+        layers += nature(outputs, hidden).layers[:-1]
+    else:
+        if game.values is not None:
+            layers.append(Embedding(game.values, hidden[0]))
+        if game.values is not None or len(game.observation) > 1:
+            layers.append(Flatten())
+        for width in hidden:
+            layers += [Dense(width), ReLU()]
+    if recurrent:
+        if not hidden:
+            raise SettingError("dqn: sequence needs a width in hidden at least, that of the state")
+        before = layers[:-2]
+        layers = [TimeDistributed(Chain(*before))] if before else []
+        layers.append(Recurrent(GRU(hidden[-1]), carry=True))
     return Chain(*layers, Dense(outputs), *([Dueling()] if dueling else []))
 
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from deltarule.dqn.agent import DQN
+from deltarule.dqn.file_replay import remove_files
 from deltarule.dqn.film import filmed
 from deltarule.dqn.fitting import EPISODES, evaluate, fit, plan_of
 from deltarule.dqn.greedy import Played
@@ -134,6 +135,8 @@ def finish(job: DqnJob, agents: list[DQN], folder: Path, at: Standing) -> Result
     notes = [*at.notes, *([f"there is no film: {film.note}"] if film.note else [])]
     conclude(folder, agents, {"summary": summary, "seeds": seeds, "film": film.note, "notes": notes})
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    if job.replay_folder is not None:
+        remove_files(Path(job.replay_folder), job.seeds)
     return Result(agents, folder, summary, seeds, notes)
 
 

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from deltarule.data.memory import available_memory
 from deltarule.dqn.agent import DQN, RULES
 from deltarule.dqn.exploration import AtLeast
-from deltarule.dqn.replay import require_memory
 from deltarule.dqn.tuned import tuned
 from deltarule.errors import FileError, SettingError
+from deltarule.experiment.run import OPTIMIZERS
 from deltarule.experiment.run_folder import SETTINGS
 from deltarule.job import expected, fits
+from deltarule.losses import Huber, SquaredError
 from deltarule.schedules import ExponentialDecay, InverseTimeDecay, LinearDecay, Schedule
 
-OF_THE_NETWORK = ("hidden", "learning_rate", "clip_norm")
+LOSSES = {"huber": Huber(), "squared": SquaredError()}
+OTHERS = ("hidden", "learning_rate", "clip_norm", "path", "vector", "replay_folder")  # of DQN, besides the rules
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class DqnJob:
         path: Compiled is one loop with an environment written in JAX, gymnasium a loop around Gymnasium's; auto
             takes the first where there is one.
         vector: How several of Gymnasium's environments are played: in this process, or each in one of its own.
-        hidden: Width of each hidden layer; by default 256 and 256.
-        learning_rate: Adam's. This and what follows, where it is not said, is what is known to work on the
-            environment, or else the default that is named.
-        clip_norm: The largest global norm of a gradient; by default 10.
+        optimizer: How the parameters move.
+        loss: Of Q against its target, by Huber, linear for errors above 1, or squared.
+        hidden: Width of each hidden layer; by default 256 and 256. This and what follows, where it is not said, is
+            what is known to work on the environment, or else the default that is named.
+        learning_rate: The size of a step, by default 0.001.
+        clip_norm: The largest global norm of a gradient; by default 10, and inf leaves gradients as they are.
         gamma: γ, how much a reward counts that comes a step later; by default 0.99.
-        batch_size: Transitions of a gradient step; by default 64.
+        batch_size: Transitions, or sequences, of a gradient step; by default 64.
         capacity: Steps that the replay memory holds; by default 100 000.
         warm_up: Steps before the first gradient step; by default 1 000.
         every: Steps between two times of learning; by default 4.
@@ -46,12 +49,20 @@ class DqnJob:
         double: Let the network choose the action that the target network values.
         dueling: Let the network tell the value of a state apart from the advantages of actions.
         n_step: So many rewards are summed before the network is asked for the rest; by default 1.
-        prioritised: Draw transitions by how wrong the network was about them.
+        prioritised: Draw transitions, or sequences, by how wrong the network was about them.
         alpha: How much it matters for the draw how wrong it was; by default 0.6.
         beta: How much of the bias of such draws is taken out at first; by default 0.4.
         beta_steps: Steps after which all of it is; by default 100 000.
+        eta: How wrong a sequence was is so much of its largest error, and the rest of the mean; by default 0.9.
+        sequence: Steps of the sequences that a recurrent network learns from, whose last hidden layer is a GRU; by
+            default it is not recurrent, and learns from single transitions.
+        burn_in: Steps before a sequence that only bring the network's state up to it; by default 0.
+        replay_folder: Keep the replay's observations in files in this folder, for a replay larger than memory, at
+            games of Gymnasium's; by default they are beside the network.
         stack: How many of the last observations the agent sees together; by default 1.
         environments: How many are played side by side; by default 1.
+        time_limits_end: Take a time limit for an end, so that nothing is expected after it. It is wrong, and for
+            comparison alone.
         epsilon_start: The probability of a random action at first; by default 1.
         epsilon_final: And at last; by default 0.05.
         epsilon_steps: Steps until then; by default 10 000.
@@ -68,6 +79,8 @@ class DqnJob:
     seed: int = 0
     path: Literal["auto", "compiled", "gymnasium"] = "auto"
     vector: Literal["sync", "async"] = "sync"
+    optimizer: Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"] = "adam"
+    loss: Literal["huber", "squared"] = "huber"
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
     clip_norm: float | None = None
@@ -79,15 +92,20 @@ class DqnJob:
     gradient_steps: int | None = None
     target_every: int | None = None
     tau: float | None = None
-    double: bool = False
+    double: bool | None = None
     dueling: bool = False
     n_step: int | None = None
     prioritised: bool = False
     alpha: float | None = None
     beta: float | None = None
     beta_steps: float | None = None
+    eta: float | None = None
+    sequence: int | None = None
+    burn_in: int | None = None
+    replay_folder: str | None = None
     stack: int | None = None
     environments: int | None = None
+    time_limits_end: bool = False
     epsilon_start: float | None = None
     epsilon_final: float | None = None
     epsilon_steps: float | None = None
@@ -103,16 +121,11 @@ def agents_of(job: DqnJob) -> list[DQN]:
     for name, least in (("seeds", 1), ("seed", 0)):
         if getattr(job, name) < least:
             raise SettingError(f"dqn: {name} must be a whole number of at least {least}, got {getattr(job, name)}")
-    given = {name: getattr(job, name) for name in (*OF_THE_NETWORK, *RULES) if hasattr(job, name)}
-    given = {name: value for name, value in given.items() if value is not None and value is not False}
-    if (epsilon := exploration(job)) is not None:
-        given["epsilon"] = epsilon
-    agents: list[DQN] = []
-    for number in range(job.seeds):
-        agent = DQN(job.environment, seed=job.seed + number, path=job.path, vector=job.vector, **given)
-        require_memory(job.seeds * agent.replay_bytes, available_memory())
-        agents.append(agent)
-    return agents
+    said = {name: getattr(job, name, None) for name in (*OTHERS, *RULES)}
+    said |= {"epsilon": exploration(job), "replay": "file" if job.replay_folder else None}
+    given = {name: value for name, value in said.items() if value is not None}
+    given |= {"optimizer": OPTIMIZERS[job.optimizer], "loss": LOSSES[job.loss]}
+    return [DQN(job.environment, seed=job.seed + number, **given) for number in range(job.seeds)]
 
 
 def exploration(job: DqnJob) -> Schedule | float | None:
@@ -172,8 +185,9 @@ def job_of(run: str) -> DqnJob:
             raise FileError(
                 f"{folder / SETTINGS}: {name!r} is no setting of deltarule dqn, which did not begin this run"
             )
-        if not (isinstance(value, bool) if kinds[name] is bool else fits(value, kinds[name])):
-            what = "true or false" if kinds[name] is bool else expected(kinds[name])
+        is_choice = kinds[name] in (bool, bool | None)
+        if not (isinstance(value, bool) if is_choice else fits(value, kinds[name])):
+            what = "true or false" if is_choice else expected(kinds[name])
             raise FileError(f"{folder / SETTINGS}: {name} = {value!r} does not fit; expected {what}")
     if "environment" not in settings:
         raise FileError(f"{folder / SETTINGS}: the name of the environment is missing")
@@ -186,9 +200,11 @@ def job_of(run: str) -> DqnJob:
 def in_words(agent: DQN) -> dict[str, Any]:
     """An agent's settings by name, as they are used."""
     rules = {field.name: getattr(agent.rules, field.name) for field in dataclasses.fields(agent.rules)}
-    left_out = {"sequence", "burn_in", "time_limits_end"}
+    left_out = set() if agent.rules.time_limits_end else {"time_limits_end"}
+    if not agent.rules.sequence:
+        left_out |= {"sequence", "burn_in", "eta"}
     if not agent.rules.prioritised:
-        left_out |= {"alpha", "beta", "beta_steps"}
+        left_out |= {"alpha", "beta", "beta_steps", "eta"}
     rules = {name: value for name, value in rules.items() if name not in left_out}
     return {
         "optimizer": str(agent.step.optimizer),

@@ -1,12 +1,12 @@
 """The bytes that a training step holds at once, and the largest batch that a memory takes."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from deltarule.data.memory import machine_memory
 from deltarule.errors import DeltaruleError
 from deltarule.inspect.peak import Peak, peak_of
 from deltarule.layers.layer import Shape
@@ -71,9 +71,9 @@ def largest_batch(bytes_at: Callable[[int], Any], memory: float) -> int:
 
 
 def memory_here() -> int:
-    """Bytes that arrays may take on this device; for a CPU the machine's memory."""
+    """Bytes that arrays may take on this device; for a CPU the machine's memory, 0 where nothing tells it."""
     device = jax.devices()[0]
     told = device.memory_stats() or {}
     if "bytes_limit" in told:
         return told["bytes_limit"]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine_memory() or 0

@@ -6,7 +6,8 @@ vector's wrapping, which takes longer than most games.
 """
 
 import math
-from collections.abc import Callable
+import multiprocessing
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,23 @@ from deltarule.errors import DataError, SettingError
 Make = Callable[[], Any]
 YES, NOT = np.ones(1, bool), np.zeros(1, bool)
 Outcome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, reward, terminal, truncated: (e, ...)
+
+
+def in_processes(makes: Sequence[Make], **settings: Any) -> Any:
+    """Environments in a process each, forked from one in which JAX, which has threads, has not started."""
+    import gymnasium
+
+    how = "spawn"
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        how = "forkserver"
+        multiprocessing.set_forkserver_preload([__name__])
+    try:
+        return gymnasium.vector.AsyncVectorEnv(makes, context=how, **settings)
+    except (EOFError, OSError) as error:
+        raise SettingError(
+            'dqn: vector="async" starts processes, which import your script, and one ended before it was asked '
+            f'({type(error).__name__}); put what your script does under if __name__ == "__main__":'
+        ) from None
 
 
 class Games:
@@ -40,9 +58,8 @@ class Games:
         self.single = make() if count == 1 else None
         self.several: Any = None
         if self.single is None:
-            mode = gymnasium.vector.AutoresetMode.NEXT_STEP
-            kind = gymnasium.vector.SyncVectorEnv if vector == "sync" else gymnasium.vector.AsyncVectorEnv
-            self.several = kind([make] * count, autoreset_mode=mode)
+            kind: Any = gymnasium.vector.SyncVectorEnv if vector == "sync" else in_processes
+            self.several = kind([make] * count, autoreset_mode=gymnasium.vector.AutoresetMode.NEXT_STEP)
         inner = self.single or self.several
         spaces = (
             (inner.observation_space, inner.action_space)

@@ -1,4 +1,7 @@
-"""The pages of runs: `single` is one run's, made of the other files; `comparison` sets several side by side."""
+"""The pages of runs: `single` is one run's, made of the other files; `comparison` sets several side by side.
+
+Those of agents are `dqn` and `dqn_comparison`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,21 +43,27 @@ def has_agent(folder: str) -> bool:
 
 
 def report_of_agents(folders: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
-    """The page of one run of deltarule dqn, and its summary; raises as `report_of` does."""
-    from deltarule.experiment.report.dqn import report as of_agents
+    """The page of runs of deltarule dqn, and their summaries; raises as `report_of` does."""
+    from deltarule.experiment.report import dqn, dqn_comparison
 
-    if len(folders) > 1:
-        other = next(each for each in folders if has_agent(each))
-        raise SettingError(f"report: {other} is a run of deltarule dqn, which is not compared; name it alone")
-    record = read_record(Path(folders[0]) / RECORD)
+    for other in (each for each in folders if not has_agent(each)):
+        read_run(other)
+        raise SettingError(
+            f"report: {other} is a run of deltarule train, and there are others of deltarule dqn; compare runs of "
+            "one kind"
+        )
     try:
-        return of_agents(Path(folders[0])), {"runs": [{"run": folders[0], **record["summary"]}]}
+        summaries = [{"run": each, **read_record(Path(each) / RECORD)["summary"]} for each in folders]
+        if len(folders) == 1:
+            return dqn.report(Path(folders[0])), {"runs": summaries}
+        runs = [dqn_comparison.read_learned(Path(each)) for each in folders]
+        return dqn_comparison.comparison(runs), {"runs": summaries, "differ": dqn_comparison.differing(runs)}
     except DeltaruleError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FileError(
-            f"{folders[0]}: its record.json or metrics.jsonl is not as the run wrote it ({type(error).__name__}: "
-            f"{error})"
+            f"{', '.join(folders)}: record.json or metrics.jsonl is not as the run wrote it "
+            f"({type(error).__name__}: {error})"
         ) from error
 
 

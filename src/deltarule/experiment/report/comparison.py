@@ -13,7 +13,7 @@ from deltarule.inspect.html import Html, joined, number, table, tag
 from deltarule.inspect.page import Section, report
 from deltarule.inspect.rows import label
 from deltarule.inspect.visit import visits
-from deltarule.layers.layer import inner_layers
+from deltarule.layers.layer import Layer, Shape, inner_layers
 
 MOST = 8  # runs, as many as colours that an eye keeps apart
 COLOURS = ("#1f5fa8", "#d9731a", "#c0272d", "#2b8a57", "#7a4fa3", "#8a6d1f", "#0f8a94", "#b0487f")
@@ -25,20 +25,22 @@ def comparison(runs: Sequence[Run]) -> bytes:
     Raises:
         SettingError: more runs than colours, or one run twice.
     """
-    if len(runs) > MOST:
-        raise SettingError(f"report: expected at most {MOST} runs to compare, but got {len(runs)}; leave some out")
-    names = labels(runs)
+    names = labels([run.folder for run in runs])
     sections = [
         Section.of("results", "Results", results(runs, names)),
-        Section.of("settings", "Settings that differ", settings(runs, names)),
+        Section.of("settings", "Settings that differ", settings(differing(runs), names)),
         Section.of("curves", "Curves", curves(runs, names)),
     ]
     return report(f"{len(runs)} runs compared", lead(runs, names), sections, "Written by Deltarule.")
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
-    """A name for each run: its folder's, with the folder above where two have one name."""
-    places = [run.folder.resolve() for run in runs]
+def labels(folders: Sequence[Path]) -> list[str]:
+    """A name for each run: its folder's, with the folder above where two have one name; raises SettingError."""
+    if len(folders) > MOST:
+        raise SettingError(
+            f"report: expected at most {MOST} runs to compare, but got {len(folders)}; leave some out"
+        )
+    places = [folder.resolve() for folder in folders]
     for place in places:
         if places.count(place) > 1:
             raise SettingError(f"report: {place.name} is named twice; name each run once")
@@ -70,9 +72,8 @@ def results(runs: Sequence[Run], names: Sequence[str]) -> Html:
     return table("The figures of the end", ["run", *(RESULTS.get(each, words(each)) for each in columns)], rows)
 
 
-def settings(runs: Sequence[Run], names: Sequence[str]) -> Html:
+def settings(differ: dict[str, list[Any]], names: Sequence[str]) -> Html:
     """Every setting in which two runs differ, a setting a row."""
-    differ = differing(runs)
     if not differ:
         return tag("p", "The runs have the same settings.")
     rows = [
@@ -83,15 +84,24 @@ def settings(runs: Sequence[Run], names: Sequence[str]) -> Html:
 
 def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """The values of each setting in which two runs differ, by its name; the network is one of them."""
-    given = [{**run.settings, "network": layers(run), "optimizer": label(run.model.optimizer)} for run in runs]
+    given = []
+    for run in runs:
+        model = run.model
+        network = layers(model.net, model.input_shape or ())
+        given.append({**run.settings, "network": network, "optimizer": label(model.optimizer)})
+    return not_alike(given)
+
+
+def not_alike(given: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The values of each setting that is not the same in all of them, but for the folder of runs."""
     known = dict.fromkeys(name for each in given for name in each if name != "runs")
     found = {name: [each.get(name) for each in given] for name in known}
     return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
 
 
-def layers(run: Run) -> str:
-    """The innermost layers of a run's network, as they are written."""
-    found = visits(run.model.net, (2, *(run.model.input_shape or ())))
+def layers(net: Layer, shape: Shape) -> str:
+    """The innermost layers of a network on examples of a shape, as they are written."""
+    found = visits(net, (2, *shape))
     return ", ".join(label(visit.layer) for visit in found if not inner_layers(visit.layer))
 
 

@@ -11,6 +11,7 @@ from deltarule.description import from_json
 from deltarule.dqn.agent_file import FORMAT, OWN
 from deltarule.dqn.agent_state import batch_shape
 from deltarule.dqn.film import strip
+from deltarule.dqn.rules import Rules
 from deltarule.experiment.report.dqn_figures import of_agents, promises
 from deltarule.experiment.report.predictions import read
 from deltarule.experiment.report.training import words
@@ -22,6 +23,7 @@ from deltarule.inspect.html import Html, facts, number, scrolling, table, tag
 from deltarule.inspect.page import Section
 from deltarule.inspect.page import report as page
 from deltarule.inspect.plan import Plan
+from deltarule.layers.layer import Shape
 from deltarule.model_file import read_model
 from deltarule.training.history import Row
 from deltarule.training.step import Step
@@ -267,12 +269,19 @@ def network(folder: Path) -> list[Html]:
     """The network, and the plan of one gradient step."""
     if not (folder / AGENT).exists():
         return []
+    step, rules, observation = read_agent(folder)
+    n, *rest = batch_shape(rules, observation, rules.batch_size)
+    x = (n, rules.sequence, *rest[1:]) if rules.sequence else (n, *rest)
+    said = tag("p", tag("code", step.net))
+    return [said, scrolling(plan_page.html(Plan.of(step, x)), "The plan of a gradient step")]
+
+
+def read_agent(folder: Path) -> tuple[Step, Rules, Shape]:
+    """(step, rules, shape of an observation) of the agent in a run's folder."""
     header = read_model(folder / AGENT, FORMAT)[1]
     net, loss, optimizer, rules = (from_json(header[name], OWN) for name in ("net", "loss", "optimizer", "rules"))
-    x = batch_shape(rules, tuple(header["game"]["observation"]), rules.batch_size)
-    plan = Plan.of(Step(net, loss, optimizer, None, header["clip_norm"]), x)
-    said = tag("p", tag("code", net))
-    return [said, scrolling(plan_page.html(plan), "The plan of a gradient step")]
+    step = Step(net, loss, optimizer, None, header["clip_norm"])
+    return step, rules, tuple(header["game"]["observation"])
 
 
 def settings(record: dict[str, Any]) -> Html:

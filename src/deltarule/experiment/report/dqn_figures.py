@@ -1,12 +1,14 @@
-"""The figures of agents in training over their steps: one thin line an agent, and a thick one for their mean."""
+"""The figures of agents: of one run over its steps, an agent a thin line; of several runs, over their seeds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from deltarule.inspect.figures import HELD_OUT, TRAINING, WRONG, Plain, drawn
+from deltarule.dqn.returns import Summary, summary
+from deltarule.inspect.figures import HELD_OUT, TRAINING, WRONG, Plain, drawn, label
 from deltarule.training.history import Row
 
 Line = tuple[list[int], list[float]]  # steps, values
@@ -20,11 +22,17 @@ def line(rows: Sequence[Row], name: str) -> Line:
 
 def mean_line(agents: Sequence[Sequence[Row]], name: str) -> Line:
     """The mean over the agents that have the figure at a step."""
+    found = by_step(agents, name)
+    return sorted(found), [float(np.mean(found[step])) for step in sorted(found)]
+
+
+def by_step(agents: Sequence[Sequence[Row]], name: str) -> dict[int, list[float]]:
+    """A figure at each step, of the agents that have it there."""
     found: dict[int, list[float]] = {}
     for rows in agents:
         for step, value in zip(*line(rows, name), strict=True):
             found.setdefault(step, []).append(value)
-    return sorted(found), [float(np.mean(found[step])) for step in sorted(found)]
+    return found
 
 
 @drawn
@@ -38,10 +46,8 @@ def of_agents(agents: Sequence[Sequence[Row]], name: str, title: str, colour: st
         panel.plot(*line(rows, name), color=colour, linewidth=0.8, alpha=0.4)
     panel.plot(*mean_line(agents, name), color=colour, linewidth=2, **(marker if few else {}))
     values = [value for rows in agents for value in line(rows, name)[1]]
-    if name == "loss" and values and min(values) > 0 and max(values) > 20 * min(values):
-        panel.set_yscale("log")
-        panel.yaxis.set_major_formatter(Plain())
-        panel.yaxis.set_minor_formatter(Plain(minor_thresholds=(2, 0.5)))
+    if name == "loss":
+        scale(panel, values)
     elif name == "epsilon":
         panel.set_ylim(0, 1.03 * max([*values, 0.05]))
     return figure
@@ -56,14 +62,65 @@ def promises(agents: Sequence[Sequence[Row]]) -> Figure:
         "promised_double": ("promised by Double's estimate", HELD_OUT, "--"),
         "came": ("came", TRAINING, "-"),
     }
-    for name, (label, colour, style) in shown.items():
+    for name, (text, colour, style) in shown.items():
         if len(agents) > 1 and name != "promised_double":
             for rows in agents:
                 panel.plot(*line(rows, name), color=colour, linewidth=0.8, alpha=0.3)
         panel.plot(
-            *mean_line(agents, name), style, color=colour, linewidth=2, marker="o", markersize=3, label=label
+            *mean_line(agents, name), style, color=colour, linewidth=2, marker="o", markersize=3, label=text
         )
     panel.legend(frameon=False)
+    return figure
+
+
+def scale(panel, values: Sequence[float]) -> None:
+    """Puts losses that are positive and far apart on a logarithmic scale."""
+    if values and min(values) > 0 and max(values) > 20 * min(values):
+        panel.set_yscale("log")
+        panel.yaxis.set_major_formatter(Plain())
+        panel.yaxis.set_minor_formatter(Plain(minor_thresholds=(2, 0.5)))
+
+
+def over_seeds(agents: Sequence[Sequence[Row]], name: str) -> tuple[list[int], list[Summary]]:
+    """(steps, a figure's summary over the agents that have it then)."""
+    found = by_step(agents, name)
+    return sorted(found), [summary(found[step]) for step in sorted(found)]
+
+
+@drawn
+def over_runs(runs: Sequence[tuple[str, str, Sequence[Sequence[Row]]]], name: str, title: str) -> Figure:
+    """One figure over the steps of each run, (label, colour, agents): over seeds, with the interval as a band."""
+    figure, panel = panel_of(title)
+    values = []
+    for text, colour, agents in runs:
+        steps, told = over_seeds(agents, name)
+        middle = [each.interquartile_mean for each in told]
+        panel.plot(steps, middle, color=colour, linewidth=1.8, label=label(text))
+        if len(agents) > 1:
+            low, high = [each.low for each in told], [each.high for each in told]
+            panel.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
+        values += middle
+    if name == "loss":
+        scale(panel, values)
+    panel.legend(frameon=False, fontsize=8)
+    return figure
+
+
+@drawn
+def returns(runs: Sequence[tuple[str, str, dict[str, Any], Sequence[float]]]) -> Figure:
+    """The mean returns of each run's seeds, (label, colour, summary, returns), and what they come to."""
+    figure = Figure(figsize=(6.4, 0.7 + 0.42 * len(runs)), layout="constrained")
+    panel = figure.subplots()
+    for place, (_, colour, told, values) in enumerate(runs):
+        panel.plot(values, [place] * len(values), "o", color=colour, markersize=4, alpha=0.5)
+        panel.plot([told["interquartile_mean"]], [place], "|", color=colour, markersize=16, markeredgewidth=3)
+        if told["interval"]:
+            panel.plot(told["interval"], [place, place], color=colour, linewidth=2)
+    panel.set_yticks(range(len(runs)), [label(text) for text, *_ in runs])
+    panel.set_ylim(len(runs) - 0.5, -0.5)
+    panel.set_title("return of the greedy policy", loc="left")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis="x", alpha=0.25)
     return figure
 
 

@@ -1,0 +1,15 @@
+"""Games in processes of their own: what is said where they cannot start."""
+
+import subprocess
+import sys
+
+
+def test_a_script_that_the_processes_would_run_again_is_told(tmp_path):
+    """They are started for each environment, and import the script that asks for them."""
+    script = tmp_path / "script.py"
+    lines = ["import deltarule as dr", 'dr.DQN("CartPole-v1", path="gymnasium", environments=2, vector="async")']
+    script.write_text("\n".join(lines))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    said = done.stderr.strip().splitlines()[-1]
+    assert 'SettingError: dqn: vector="async" starts processes, which import your script' in said
+    assert said.endswith('put what your script does under if __name__ == "__main__":')
