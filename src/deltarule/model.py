@@ -154,7 +154,7 @@ class Model(Displayed):
             raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches!r}")
         for each in (data, held_out):
             check_alike(each, self.input_shape or shape[1:])
-        check_batch(mesh, chosen.batch_size)
+        check_batch(mesh, chosen.batch_size, data)
         check_window(chosen.window, self.net, data, chosen.batch_size, int(micro_batches))
         step = self.step(int(micro_batches))
         state = self.ready(step, shape)

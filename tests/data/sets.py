@@ -21,6 +21,12 @@ def numbered(folder: Path, n: int = 1000, width: int = 3) -> Path:
     return arrays(folder, x, (np.arange(n) % 2).astype(np.int64))
 
 
+def classes(folder: Path, n: int = 706) -> Path:
+    """n examples of three classes; with a fifth held out, an epoch over chunks of 112 ends in one of two."""
+    x = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
+    return arrays(folder, x, np.digitize(x.sum(1), [-1, 1]))
+
+
 def parquet(folder: Path, files: int = 3, rows: int = 500, group: int = 100, suffix: str = ".parquet") -> Path:
     """A table of numbers in several files: a, which is the number of the row, b, and their sum y."""
     folder.mkdir(parents=True, exist_ok=True)

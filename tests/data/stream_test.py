@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import deltarule as dr
-from data.sets import arrays, numbered, parquet, read
+from data.sets import arrays, classes, numbered, parquet, read
 from deltarule.errors import DataError, FileError, SettingError, ShapeError
 
 KINDS = ["npy", "parquet", "csv"]
@@ -85,9 +85,34 @@ def test_processes_share_each_chunk_and_make_the_order_of_one(tmp_path):
     for whole, *halves in zip(one, *two, strict=True):
         assert all(len(half.x) == len(whole.x) // 2 for half in halves)
         for step in range(whole.steps):
-            together = [half.x[: half.examples][step * 10 : step * 10 + 10, 0] for half in halves]
+            together = [half.x[: len(half.y)][step * 10 : step * 10 + 10, 0] for half in halves]
             expected = whole.x[: whole.examples][step * 20 : step * 20 + 20, 0]
             assert np.concatenate(together).tolist() == expected.tolist()
+
+
+def test_a_process_that_has_no_example_of_a_last_batch_takes_one_that_does_not_count(tmp_path):
+    stream = dr.stream(classes(tmp_path / "set"), memory="24 kB", seed=1, shard=(1, 2)).divided(0.2)[0]
+    *_, last = stream.chunks(0, 16)
+    assert (last.examples, last.steps, last.size, len(last.y), last.weight) == (2, 1, 8, 1, [0])
+    assert last.y[0] == np.digitize(last.x[0].sum(), [-1, 1])
+    assert not last.x[1:].any()
+
+
+def test_all_examples_are_read_once_whatever_process_reads_them(tmp_path):
+    folder = numbered(tmp_path / "set", 1003)
+    for devices, shards in ((1, 1), (4, 1), (4, 2), (4, 4)):
+        streams = [dr.stream(folder, memory="40 kB", shard=(index, shards)) for index in range(shards)]
+        chunks = [chunk for stream in streams for chunk in stream.in_order(60, devices) if chunk.weight is None]
+        assert {chunk.size * shards % devices for chunk in chunks} == {0}
+        rows = np.concatenate([chunk.x[: len(chunk.y), 0] for chunk in chunks])
+        assert sorted(rows) == list(range(1003))
+
+
+def test_which_process_reads_changes_no_example(tmp_path):
+    """So that a run goes on in another number of processes."""
+    folder = numbered(tmp_path / "set")
+    assert len({dr.stream(folder, shard=shard).fingerprint() for shard in ((0, 1), (0, 2), (1, 2))}) == 1
+    assert dr.stream(folder, seed=1).fingerprint() != dr.stream(folder).fingerprint()
 
 
 @pytest.mark.parametrize("by", ["block", "file"])

@@ -10,9 +10,11 @@ from sklearn.datasets import load_digits
 import deltarule as dr
 from data.pictures import pixels, truncate, write
 from deltarule.data.arrays import split
+from deltarule.data.image_files import ImageFiles
 from deltarule.data.image_preprocessing import ImagePreprocessing
+from deltarule.data.image_stream import CodedImages
 from deltarule.errors import DataError, DeltaruleError, FileError, SettingError
-from deltarule.experiment import evaluate, predict, train
+from deltarule.experiment import evaluate, images, predict, train
 from deltarule.experiment.images import image_size
 from deltarule.experiment.network import image_network
 from deltarule.job import Job, read_settings
@@ -224,6 +226,82 @@ def test_a_broken_file_is_refused_or_skipped_by_choice(folder, result, tmp_path)
     assert [names[Path(file).name] for file in columns["file"]] == columns["class"].tolist()
 
 
+MEMORY = "300kB"  # in which few of the digits are at a time
+
+
+@pytest.fixture(scope="module")
+def streamed(folder, tmp_path_factory):
+    """A job on the files that reads them in chunks."""
+    path = tmp_path_factory.mktemp("streamed")
+    return run(path, folder / "digits", network="dense", hidden=(32,), epochs=30, memory=MEMORY)
+
+
+def test_a_folder_is_streamed_within_a_memory(folder, result, streamed):
+    """The same images are held out, and the same numbers standardise them, as in memory."""
+    assert streamed.summary["validation"] > 0.94
+    saved, whole = (each.model.notes["preprocessing"] for each in (streamed, result))
+    assert saved["mean"] == pytest.approx(whole["mean"], rel=1e-12)
+    assert saved["deviation"] == pytest.approx(whole["deviation"], rel=1e-12)
+    assert {**saved, "mean": 0, "deviation": 0} == {**whole, "mean": 0, "deviation": 0}
+    assert any("read in chunks of 160, within 300 kB; each chunk mixes" in note for note in streamed.notes)
+    record = json.loads((streamed.folder / "record.json").read_text())
+    assert record["data"] == {"file": str(folder / "digits"), "unit": "images", "training": 480, "held_out": 120}
+    assert "picture" in record["worst"]["pictures"][0]
+
+
+def test_a_streamed_run_goes_on_where_it_was_interrupted(folder, streamed, tmp_path, monkeypatch):
+    once, count = CodedImages.read, 0
+
+    def interrupted(self, block):
+        nonlocal count
+        count += 1
+        if count > 100:
+            raise KeyboardInterrupt
+        return once(self, block)
+
+    monkeypatch.setattr(CodedImages, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, folder / "digits", network="dense", hidden=(32,), epochs=30, memory=MEMORY)
+    monkeypatch.setattr(CodedImages, "read", once)
+    begun = next((tmp_path / "runs").iterdir())
+    again = train(Job(**read_settings(str(begun / "run.toml"))), begun=begun)
+    assert again.model.history["loss"] == streamed.model.history["loss"]
+
+
+def test_more_than_the_memory_is_predicted_and_measured_in_blocks(folder, result, monkeypatch):
+    whole, measured = (
+        command(result.summary["run"], str(folder / "digits"))[0] for command in (predict, evaluate)
+    )
+    monkeypatch.setattr(images, "MEMORY", "100kB")
+    sizes, once = [], ImageFiles.pixels
+    monkeypatch.setattr(ImageFiles, "pixels", lambda self, at: sizes.append(len(at)) or once(self, at))
+    columns, _ = predict(result.summary["run"], str(folder / "digits"))
+    assert max(sizes) < 20
+    assert columns["file"].tolist() == whole["file"].tolist()
+    np.testing.assert_allclose(columns["probability of 3"], whole["probability of 3"], rtol=1e-4, atol=1e-7)
+    got, _ = evaluate(result.summary["run"], str(folder / "digits"))
+    assert max(sizes) < 20
+    assert got.pop("loss") == pytest.approx(measured["loss"], rel=1e-5)
+    assert got.pop("accuracy") == pytest.approx(measured["accuracy"])
+    assert got == {"task": "classification", "metric": "accuracy", "rows": SHOWN}
+
+
+def test_a_stream_refuses_or_skips_a_broken_file_before_it_trains(folder, tmp_path):
+    copy = spoiled(tmp_path, folder)
+    with pytest.raises(DataError, match=rf"1 of {SHOWN} files cannot be read .*digits/3/\d+.png \(.*truncated"):
+        run(tmp_path, copy, memory=MEMORY, **QUICK)
+    assert not left(tmp_path)
+    notes = run(tmp_path, copy, memory=MEMORY, corrupt="skip", **QUICK).notes
+    assert any(f"1 of {SHOWN} files cannot be read as images and are left out" in note for note in notes)
+    assert any(f"{SHOWN - 1} images of 8x8 grey" in note for note in notes)
+
+
+def test_too_little_memory_is_told(folder, tmp_path):
+    with pytest.raises(SettingError, match=r"memory = 2 kB is too little: .*; the least possible is \d+ bytes"):
+        run(tmp_path, folder / "digits", memory="2kB", **QUICK)
+    assert not left(tmp_path)
+
+
 def test_one_class_is_refused(folder, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "3").symlink_to(folder / "digits" / "3")
@@ -240,6 +318,7 @@ def test_one_class_is_refused(folder, tmp_path):
         ("digits.npz", {"image_size": "8x8"}, "image_size is for image files, and these are arrays"),
         ("digits.npz", {"channels": 3}, "channels is for image files"),
         ("digits.npz", {"corrupt": "skip"}, "corrupt is for image files"),
+        ("digits.npz", {"memory": "1MB"}, "memory is for image files, and these are arrays"),
         (
             "digits",
             {"image_size": "8"},

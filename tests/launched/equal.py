@@ -1,10 +1,11 @@
 """Steps of a small network with batch normalisation and dropout; process 0 prints what came out, and where.
 
-An epoch has four steps, and there are as many as the argument says.
+An epoch has four steps, and there are as many as the first argument says; the second is a set that is streamed.
 """
 
 import json
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -29,6 +30,8 @@ def losses(epochs: int) -> dict:
 
 
 if __name__ == "__main__":
-    told = losses(int(sys.argv[1]))
+    from streamed import fitted  # beside this script
+
+    told = losses(int(sys.argv[1])) | {"streamed": fitted(Path(sys.argv[2]))}
     if is_first():
         print(json.dumps({**told, "processes": jax.process_count()}))

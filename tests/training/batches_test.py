@@ -58,7 +58,7 @@ def test_many_batches_are_one_program():
     x, y, _ = problem(8 * (STEPS + 5) + 3)
     ours = model(dr.Sigmoid())
     ours.fit(cut(x, y), epochs=2, validation=cut(x, y, size=20), progress=False)
-    assert chunk_program(ours.step().structure(), 8)._cache_size() == 1
+    assert chunk_program(ours.step().structure())._cache_size() == 1
     assert int(ours.state.step) == 2 * (STEPS + 6)
     assert np.isfinite(ours.history["validation_loss"]).all()
 

@@ -2,12 +2,19 @@
 
 import json
 import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
+import deltarule as dr
 from deltarule.errors import SettingError
+from deltarule.kernels.shares import TIME_MAJOR
 from deltarule.layers import (
     GRU,
     LSTM,
@@ -32,6 +39,7 @@ from deltarule.training.devices import mesh_of, placed
 from deltarule.training.epoch import epoch_program
 from deltarule.training.run import Settings, run
 from deltarule.training.step import Batch, Step
+from deltarule.training.streaming import chunk_program, on_device, shared
 
 NORMED = Chain(Dense(6, bias=False), BatchNorm(), ReLU(), Dropout(0.3), Dense(5), GroupNorm(1), Tanh(), Dense(3))
 IMAGES = Chain(
@@ -149,25 +157,60 @@ def fitted() -> dict:
     }
 
 
+def streamed(folder: Path, order: str) -> dict:
+    """How far a model that is trained on a stream on four devices is from one on one, and what lies there."""
+    stream, figures, shares = dr.stream(folder, memory="24 kB"), [], set()
+    net = Chain(Dense(4, bias=False), BatchNorm(), Dropout(0.2), Dense(3))
+    for devices in (4, 1):
+        model = Model(net, SoftmaxCrossEntropy(), SGD(0.1))
+        history = model.fit(stream, epochs=2, batch_size=16, order=order, validation=0.2, devices=devices)
+        figures.append([history["loss"], history["validation_loss"]])
+    with jax.set_mesh(mesh_of(4)):
+        part, sharding = shared(stream)
+        for _, _, data in on_device(model.step(), part.chunks(0, 16), sharding):
+            shares |= {leaf.addressable_data(device).shape[1] for leaf in data[:3] for device in range(4)}
+    (loss, measured), (expected, of_one) = figures
+    return {"loss": apart(loss, expected), "validation": apart(measured, of_one), "shares": sorted(shares)}
+
+
 def collectives(net: Layer, shape: tuple[int, ...]) -> list[str]:
     """What the devices tell each other in an epoch, by name, in the order of the compiled program."""
     step = Step(net, SoftmaxCrossEntropy(), Adam(0.01))
     data = Batch(np.zeros(shape, np.float32), np.zeros(shape[0], np.int32), np.ones(shape[0], np.float32))
     mesh = mesh_of(2)
+    return told(epoch_program(step, 64, "permutation"), mesh, *placed((step.init(data.x.shape, 0), data), mesh))
+
+
+def of_a_chunk() -> list[str]:
+    """The same of a chunk of a stream."""
+    step, mesh = Step(Chain(Dense(4), ReLU(), Dense(8)), SoftmaxCrossEntropy(), Adam(0.01)), mesh_of(2)
+    data = Batch(np.zeros((5, 64, 3), np.float32), np.zeros((5, 64), np.int32), np.ones((5, 64), np.float32))
+    data = jax.device_put(data, NamedSharding(mesh, TIME_MAJOR))
+    return told(chunk_program(step), mesh, placed(step.init((64, 3), 0), mesh), data, np.int32(5))
+
+
+def told(program: Any, mesh: Any, *arguments: Any) -> list[str]:
+    """What the devices tell each other in a program, by name."""
     with jax.set_mesh(mesh):
-        program = epoch_program(step, 64, "permutation")
-        text = program.lower(*placed((step.init(data.x.shape, 0), data), mesh)).compile().as_text()
+        text = program.lower(*arguments).compile().as_text()
     kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
     return re.findall(rf" ({kinds})(?:-start)?\(", text)
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1]))
+    from data.sets import classes
+
     found = {
         "fitted": fitted(),
         "of a small network": collectives(Chain(Dense(4), ReLU(), Dense(8)), (128, 3)),
         "of a wide network": collectives(Chain(Dense(256), ReLU(), Dense(8)), (128, 256)),
         "of images": collectives(IMAGES, (128, 9, 9, 2)),
+        "of a chunk": of_a_chunk(),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        of_classes = classes(Path(folder))
+        found |= {f"streamed, {order}": streamed(of_classes, order) for order in ("permutation", "none")}
     jax.config.update("jax_enable_x64", True)
     for name in CASES:
         count = 4 if "normed" in name else 2

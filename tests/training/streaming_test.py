@@ -1,5 +1,7 @@
 """An epoch over a stream: the batches of an epoch in memory, one program, reading ahead, and going on midway."""
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,13 +12,15 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from data.sets import arrays, numbered
+from data.sets import arrays, classes, numbered
+from deltarule.data.array_files import ArrayFiles
 from deltarule.errors import DataError, DivergedError, SettingError
 from deltarule.layers import Chain, Dense, Tanh
 from deltarule.optimizers import Adam
 from deltarule.training.place import Place
 from deltarule.training.step import Batch
 from deltarule.training.streaming import ahead, chunk_program, last_batch_program, stream_program
+from launched.streamed import EPOCHS, fitted
 from training.epoch_test import Centred
 from training.problem import close, step
 
@@ -81,7 +85,7 @@ def test_a_run_compiles_one_program_and_one_for_a_last_batch_that_mixes(tmp_path
     model = dr.Model(net, dr.SquaredError(), Adam(0.0625))
     model.fit(stream, epochs=3, batch_size=10, progress=False)
     ours = model.step().structure()
-    assert (chunk_program(ours, 10)._cache_size(), last_batch_program(ours)._cache_size()) == programs
+    assert (chunk_program(ours)._cache_size(), last_batch_program(ours)._cache_size()) == programs
 
 
 def test_float16_counts_what_it_skips(tmp_path):
@@ -183,16 +187,67 @@ def test_a_loss_that_is_lost_is_told(tmp_path):
         model.fit(stream, epochs=2, batch_size=10, progress=False)
 
 
+def launched(*arguments: object) -> subprocess.CompletedProcess:
+    """What a console sees of the script over a stream in two processes."""
+    command = [sys.executable, "-m", "deltarule.cli.main", "launch", "--processes", "2", "--"]
+    script = Path(__file__).parents[1] / "launched/streamed.py"
+    return subprocess.run(
+        [*command, str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},  # programs compile in half the time
+    )
+
+
+def test_processes_share_a_stream_and_equal_one(tmp_path, monkeypatch):
+    """Over 180 steps: the losses, what each of them reads, and a run that goes on midway in two of them."""
+    folder, checkpoint, once, blocks = classes(tmp_path / "set"), tmp_path / "checkpoints", ArrayFiles.read, []
+    monkeypatch.setattr(ArrayFiles, "read", lambda self, block: blocks.append(block) or once(self, block))
+    alone, count = fitted(folder), len(blocks)
+
+    def interrupted(self, block):
+        blocks.append(block)
+        if len(blocks) == count + count // 2 + 3:
+            raise KeyboardInterrupt
+        return once(self, block)
+
+    monkeypatch.setattr(ArrayFiles, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(folder, checkpoint)
+    done = launched(folder, tmp_path, checkpoint)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    for name, figures in alone.items():
+        assert len(figures) == EPOCHS
+        np.testing.assert_allclose(first["whole"][name], figures, rtol=1e-5)
+        np.testing.assert_allclose(first["resumed"][name], figures, rtol=1e-5)
+    assert first["whole"] == second["whole"]
+    assert max(first["blocks"], second["blocks"]) < 0.75 * count  # those at an edge of a part are read twice
+
+
+def test_a_damaged_file_that_one_process_reads_ends_the_run_and_is_told(tmp_path):
+    folder = classes(tmp_path / "set")
+    x = np.load(folder / "x.npy")
+    x[5] = np.nan
+    np.save(folder / "x.npy", x)
+    done = launched(folder, tmp_path, tmp_path / "none")
+    assert done.returncode != 0
+    assert "x.npy, rows from 0 on: " in " ".join(done.stderr.split())
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells of the peak of its memory")
-def test_memory_stays_within_its_bound(tmp_path):
-    """A set of 64 MB within 8 MB: a process of its own grows by no more, once its programs are compiled."""
+@pytest.mark.parametrize(("devices", "memory"), [(1, 8_000_000), (2, 16_000_000)])
+def test_memory_stays_within_its_bound(tmp_path, devices, memory):
+    """A set of 64 MB within 8 or 16 MB: a process of its own grows by no more, once its programs are compiled."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1 << 18, 60)).astype(np.float32)
     folder = arrays(tmp_path / "set", x, (x.sum(1) > 0).astype(int))
-    done = subprocess.run([sys.executable, "-c", GROWTH, str(folder), "8000000"], capture_output=True, text=True)
+    program = [sys.executable, "-c", GROWTH, str(folder), str(memory), str(devices)]
+    done = subprocess.run(program, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     grown = int(done.stdout)
-    assert 2_000_000 < grown <= 8_000_000
+    assert 1_000_000 < grown <= memory
 
 
 GROWTH = """
@@ -206,12 +261,13 @@ def status(name):
 stream = dr.stream(sys.argv[1], memory=int(sys.argv[2]))
 few = stream.divided(1.5 * stream.chunk_rows(64) / stream.examples)[1]  # of which a chunk is filled
 model = dr.Model(dr.Dense(2), dr.SoftmaxCrossEntropy())
-model.fit(few, epochs=2, batch_size=64, validation=few, progress=False)
+settings = {"batch_size": 64, "progress": False, "devices": int(sys.argv[3])}
+model.fit(few, epochs=2, validation=few, **settings)
 jax.block_until_ready(jax.device_put(np.zeros(1)))
 gc.collect()
 open("/proc/self/clear_refs", "w").write("5")
 before = status("VmRSS")
-model.fit(stream, epochs=1, batch_size=64, validation=0.2, progress=False)
+model.fit(stream, epochs=1, validation=0.2, **settings)
 print(status("VmHWM") - before)
 """
 

@@ -90,7 +90,7 @@ class Batches(Chunked):
         begun, self.begun = self.begun or self.minibatches(), None
         yield from itertools.islice(self.joined(begun), skip, None)
 
-    def in_order(self, rows: int) -> Iterator[Chunk]:
+    def in_order(self, rows: int, devices: int = 1) -> Iterator[Chunk]:
         return self.chunks(0)
 
     def joined(self, minibatches: Iterator[Minibatch]) -> Iterator[Chunk]:

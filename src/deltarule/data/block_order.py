@@ -17,7 +17,7 @@ import numpy as np
 
 from deltarule.errors import DataError
 
-BLOCKS, LANES, HELD_OUT = 1, 2, 3  # what randomness is for
+BLOCKS, LANES, HELD_OUT, FILES = 1, 2, 3, 4  # what randomness is for
 
 
 class Part(NamedTuple):

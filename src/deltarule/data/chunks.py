@@ -11,10 +11,10 @@ class Chunk(NamedTuple):
 
     Attributes:
         x: (S, ...), zeros behind the last example.
-        y: (n, ...).
-        examples: n, at most S.
-        steps: how many batches that is, in all processes together.
-        size: examples of a batch, a divisor of S; the last batch may have fewer.
+        y: (n, ...), n at most S.
+        examples: n, or what the parts of all processes come to together.
+        steps: how many batches that is.
+        size: examples of a batch in this process, a divisor of S; the last batch may have fewer.
         weight: (n,), how much each example counts; None stands for 1.
     """
 
@@ -43,6 +43,6 @@ class Chunked:
         """The chunks of an epoch from number `skip` on."""
         raise NotImplementedError
 
-    def in_order(self, rows: int) -> Iterator[Chunk]:
-        """All examples once, in the order in which they lie, about `rows` a chunk."""
+    def in_order(self, rows: int, devices: int = 1) -> Iterator[Chunk]:
+        """All examples once, in one process as they lie, in batches of about `rows` for so many devices."""
         raise NotImplementedError

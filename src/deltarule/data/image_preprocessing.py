@@ -1,12 +1,14 @@
 """Images to numbers and back: z = (pixel - mean) / deviation by channel, learned from the training images."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from deltarule.data.facts import Moments
 from deltarule.data.image_files import AS_THEY_ARE, Conversion, Shape, words
 from deltarule.data.target import Target
 from deltarule.errors import DataError, FileError
@@ -46,14 +48,25 @@ class ImagePreprocessing:
     def fit(cls, pixels: np.ndarray, goal: Target, conversion: Conversion = AS_THEY_ARE) -> "ImagePreprocessing":
         """Learn from the training images, uint8 or float32 (n, h, w, i)."""
         values = "uint8" if pixels.dtype == np.uint8 else "float32"
-        mean = pixels.mean((0, 1, 2), dtype=np.float64)  # (i,)
-        squares = np.zeros_like(mean)  # (i,)
-        for start in range(0, len(pixels), BLOCK):
-            squares += np.square(pixels[start : start + BLOCK] - mean).sum((0, 1, 2))
-        deviation = np.sqrt(squares * mean.size / pixels.size)  # (i,)
+        blocks = (moments(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK))
+        return cls.of(functools.reduce(Moments.merged, blocks), pixels.shape[1:], values, goal, conversion)
+
+    @classmethod
+    def of(
+        cls,
+        found: Moments,
+        shape: Shape,
+        values: Literal["uint8", "float32"],
+        goal: Target,
+        conversion: Conversion,
+    ) -> "ImagePreprocessing":
+        """Learn from what `moments` found in the training images."""
+        mean, deviation = (
+            np.divide(found.mean, _scale(values)),
+            np.sqrt(np.divide(found.squares, found.rows)),
+        )  # (i,)
         deviation = np.where(deviation > np.finfo(np.float32).tiny, deviation / _scale(values), 1.0)
-        mean = mean / _scale(values)
-        return cls(pixels.shape[1:], values, conversion, tuple(mean.tolist()), tuple(deviation.tolist()), goal)
+        return cls(shape, values, conversion, tuple(mean.tolist()), tuple(deviation.tolist()), goal)
 
     def transform(self, pixels: np.ndarray) -> np.ndarray:
         """Return the images (n, h, w, i) standardised, as float32, which takes four times the memory of uint8.
@@ -104,6 +117,13 @@ class ImagePreprocessing:
                 f"Preprocessing of images: expected what to_json made, but it does not fit ({error}). "
                 "Save the model again with this version."
             ) from None
+
+
+def moments(pixels: np.ndarray) -> Moments:
+    """Return how many pixels images (n, h, w, i) have, and of each channel their mean and Σ (x − mean)², (i,)."""
+    mean = pixels.mean((0, 1, 2), dtype=np.float64)  # (i,)
+    squares = np.square(pixels - mean).sum((0, 1, 2))  # (i,)
+    return Moments(pixels.size // mean.size, mean, squares)  # type: ignore[arg-type]  # of channels side by side
 
 
 def _scale(values: str) -> float:

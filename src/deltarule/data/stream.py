@@ -12,7 +12,7 @@ import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class Stream(Chunked):
         memory: bytes that chunks and the reading of blocks may take together.
         seed: the order of the examples follows from it, and which are held out.
         shard: (i, N), for process i of N: it reads its share of each chunk, and all processes together make the
-            batches of a single one; N divides the batch size.
+            batches of a single one; N divides the batch size. `fit` sets it where several processes train as one.
     """
 
     source: Blocks
@@ -137,9 +137,13 @@ class Stream(Chunked):
         local = size // self.shard[1]
         at, kept = -1, None  # the block that was read last, which may reach into the next chunk
         for number in range(skip, -(-self.examples // size)):
-            part = self.part(epoch, number, batch_size, order)
+            part, weight = self.part(epoch, number, batch_size, order), None
+            if part.first == part.last:  # the last batch is too small for all processes
+                one_before = np.zeros(1, np.int32)
+                part, weight = part._replace(first=part.first - 1, order=one_before), np.zeros(1)
             first, last = number * size + part.first, number * size + part.last
-            x, y = pages((local, *self.shape[1:])), None
+            x = pages((local, *self.shape[1:]))
+            y: Any = None  # until the first block tells its type
             places = np.empty_like(part.order)  # where the examples go, as they come
             places[part.order] = np.arange(len(places), dtype=np.int32)
             for block in range(int(np.searchsorted(ends, first, "right")), len(blocks)):
@@ -154,11 +158,13 @@ class Stream(Chunked):
                 rows = slice(max(first - start, 0), last - start)
                 to = places[max(start - first, 0) : int(ends[block]) - first]
                 x[to], y[to] = kept[0][rows], kept[1][rows]
-            yield Chunk(x, np.empty(0) if y is None else y, last - first, part.steps, batch_size // self.shard[1])
+            examples = min(size, self.examples - number * size)
+            yield Chunk(x, y, examples, part.steps, batch_size // self.shard[1], weight)
             del x, y
 
-    def in_order(self, rows: int) -> Iterator[Chunk]:
-        return self.chunks(0, min(rows, self.chunk_rows(1)), "none")
+    def in_order(self, rows: int, devices: int = 1) -> Iterator[Chunk]:
+        batch = max(min(rows, self.chunk_rows(devices)) // devices, 1) * devices
+        return self.chunks(0, batch, "none" if self.shard[1] == 1 else "permutation")
 
     def part(self, epoch: int, chunk: int, batch_size: int, order: str) -> Part:
         """Which examples of a chunk this process reads, and their order (`block_order.Part`)."""
@@ -192,7 +198,7 @@ class Stream(Chunked):
         """A checksum of what examples and order follow from: files by name and size, blocks, settings."""
         files = self.source.files
         names = [(path.name, size) for path, (size, _) in zip(files.paths, files.stamps, strict=True)]
-        told = (names, self.blocks.tolist(), self.rows.tolist(), self.memory, self.seed, self.shard)
+        told = (names, self.blocks.tolist(), self.rows.tolist(), self.memory, self.seed)
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def shuffle_quality(self, batch_size: int = 64) -> ShuffleQuality:

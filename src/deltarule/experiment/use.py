@@ -58,8 +58,7 @@ def predict(
         return series.forecast(model, preprocessing, frame, notes), notes
     columns: dict[str, np.ndarray] = {}
     if isinstance(preprocessing, ImagePreprocessing):
-        columns, x = images.features(preprocessing, data, corrupt, notes, progress)
-        outputs = model.predict(x)
+        columns, outputs = images.outputs(model, preprocessing, data, corrupt, notes, progress)
     elif table_set.is_set(data[0]):
         outputs = table_set.outputs(model, preprocessing, table.one_of(data, corrupt))
     else:

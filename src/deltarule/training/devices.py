@@ -2,10 +2,10 @@
 
     θ on every device;   minibatch = ∪_d share_d;   G = Σ_d G_d
 
-Parameters, memory, the optimizer's slots and the data are whole on every device; of each minibatch a device
-computes its share, and one all-reduce a step adds up the gradients (`kernels.shares`). What comes out is what
-one device computes, to rounding: batch normalisation has the statistics of the whole minibatch, dropout the same
-masks.
+Parameters, memory, the optimizer's slots and the data are whole on every device; of a stream it has its share
+alone. Of each minibatch a device computes its share, and one all-reduce a step adds up the gradients
+(`kernels.shares`). What comes out is what one device computes, to rounding: batch normalisation has the statistics
+of the whole minibatch, dropout the same masks.
 """
 
 import os
@@ -20,6 +20,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from deltarule.data.stream import Stream
 from deltarule.errors import SettingError
 from deltarule.kernels.shares import AXIS, WHOLE
 
@@ -120,13 +121,38 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_batch(mesh: Mesh | None, batch_size: int) -> None:
-    """Raises SettingError where a device would have no example of a minibatch."""
+def check_batch(mesh: Mesh | None, batch_size: int, data: object = None) -> None:
+    """Raises SettingError where a device would have no example of a minibatch, or not its share of a stream's."""
+    if isinstance(data, Stream):
+        check_share(mesh, batch_size, data)
     if mesh is not None and batch_size < mesh.size:
         raise SettingError(
             f"fit: a minibatch of {batch_size} examples is fewer than the {mesh.size} devices"
             + (f" of {jax.process_count()} processes" if jax.process_count() > 1 else "")
             + f"; choose a batch_size of at least {mesh.size}, or fewer of them"
+        )
+
+
+def check_share(mesh: Mesh | None, batch_size: int, stream: Stream) -> None:
+    """Raises SettingError where the devices cannot have equal shares of a stream's minibatches."""
+    process, count = jax.process_index(), jax.process_count()
+    if stream.shard not in ((0, 1), (process, count)):
+        raise SettingError(
+            f"fit: the stream has shard={stream.shard}, but this is process {process} of {count}; leave "
+            "shard out: fit shares a stream among its processes by itself"
+        )
+    if mesh is None:
+        return
+    having = [device.process_index for device in mesh.devices.flat]
+    if having != [number * count // mesh.size for number in range(mesh.size)]:
+        raise SettingError(
+            f"fit: a stream is shared among {count} processes with as many devices each, side by side in their "
+            f"order; devices has those of process {', '.join(map(str, having))}"
+        )
+    if batch_size % mesh.size:
+        raise SettingError(
+            f"fit: a minibatch of {batch_size} examples of a stream has no equal shares for {mesh.size} devices; "
+            f"choose batch_size={-(-batch_size // mesh.size) * mesh.size}, or other devices"
         )
 
 

@@ -1,5 +1,7 @@
 """Several processes, on one machine or on many, that train as one: each has its devices and all of the data.
 
+Of a stream (`data.stream`) a process reads the shares of its own devices alone, and what lies in blocks with them.
+
 A process learns its place from its environment: DELTARULE_ADDRESS, DELTARULE_RANK and DELTARULE_PROCESSES, which
 `deltarule launch` sets, or DELTARULE_CLUSTER=1, and JAX finds it in what SLURM, Open MPI or Kubernetes say. Only
 process 0 writes files and tells of the run. On a CPU the processes' sums go through gloo, on GPUs through NCCL.

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from deltarule.data.chunks import Chunked
+from deltarule.kernels.shares import whole
 from deltarule.layers.layer import Layer, Memory, Params
 from deltarule.losses.loss import Loss, misses
 from deltarule.training.evaluate import all_outputs, rows_at_a_time
 from deltarule.training.precision import lowered
 from deltarule.training.step import Batch, Step
-from deltarule.training.streaming import ahead, on_device
+from deltarule.training.streaming import ahead, on_device, shared
 
 R_SQUARED = "r2"
 
@@ -42,19 +42,22 @@ def stream_evaluation(net: Layer, loss: Loss, precision: str) -> Callable:
     """`(params, memory, stream) -> (loss, metric)`, the mean over the stream's examples, in its order."""
 
     @jax.jit
-    def tally(params: Params, memory: Memory, data: Batch, count: jax.Array) -> Tally:
-        weight = jnp.where(jnp.arange(len(data.x)) < count, data.weight, 0)  # (n,)
-        y = all_outputs(net, lowered(params, precision), memory, data.x, None)
-        share, total = loss.shares(data.target, weight)
-        value, _ = loss(y, data.target, share)
+    def tally(params: Params, memory: Memory, data: Batch) -> Tally:
+        params = lowered(params, precision)
+        y = jax.lax.map(lambda x: all_outputs(net, params, memory, x, None), data.x)
+        y, target, weight = (whole(a).reshape(-1, *a.shape[2:]) for a in (y, data.target, data.weight))
+        share, total = loss.shares(target, weight)
+        value, _ = loss(y, target, share)
         if loss.metric_name == R_SQUARED:
-            return Tally(weight.sum(), total, value, 0.0, *misses(y, data.target, share))
-        return Tally(weight.sum(), total, value, loss.metric(y, data.target, weight), 0.0, 0.0, 0.0)
+            return Tally(weight.sum(), total, value, 0.0, *misses(y, target, share))
+        return Tally(weight.sum(), total, value, loss.metric(y, target, weight), 0.0, 0.0, 0.0)
 
     def evaluate(params: Params, memory: Memory, stream: Chunked) -> tuple[float, float]:
         tallies, step = [], Step(net, loss, None)  # type: ignore[arg-type]  # nothing is updated
-        for count, _, _, data in ahead(on_device(step, stream.in_order(rows_at_a_time(stream.shape)))):
-            tallies.append(jax.device_get(tally(params, memory, data, np.int32(count))))
+        stream, sharding = shared(stream)
+        devices = sharding.mesh.size if sharding else 1
+        for _, _, data in ahead(on_device(step, stream.in_order(rows_at_a_time(stream.shape), devices), sharding)):
+            tallies.append(jax.device_get(tally(params, memory, data)))
             del data
         return merged(loss, jax.tree.map(lambda *chunks: np.array(chunks, np.float64), *tallies))
 

@@ -2,18 +2,24 @@
 
 The batches are those of an epoch in memory, in the order that `data.block_order` states: all are full but the last
 one of the epoch. One thread reads a chunk and puts it on the device, while the device computes the one before.
+
+Of every minibatch each device has its share, and each process reads the shares of its own devices alone.
 """
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from deltarule.data.chunks import Chunk, Chunked
+from deltarule.data.stream import Stream
+from deltarule.kernels.shares import TIME_MAJOR, WHOLE, whole
 from deltarule.training.epoch import compiler_options, mean_loss
 from deltarule.training.place import After, Epoch, Place
 from deltarule.training.step import Batch, Report, State, Step
@@ -36,14 +42,15 @@ def stream_program(step: Step, batch_size: int, order: str = "permutation") -> E
     ) -> tuple[State, jax.Array]:
         done = 0 if place is None else place.segments
         reports = [] if place is None else [place.reports]
+        stream, sharding = shared(stream, order)
         chunks = stream.chunks(int(state.epoch), batch_size, order, skip=done)
-        for count, steps, size, data in ahead(on_device(step, chunks)):
-            rest = count % size if step.net.mixes_examples else 0
+        for count, steps, data in ahead(on_device(step, chunks, sharding)):
+            rest = count % data.x.shape[1] if step.net.mixes_examples else 0
             full = np.int32(steps - (rest > 0))
-            state, told = chunk_program(step, size)(state, data, np.int32(count), full)
+            state, told = chunk_program(step)(state, data, full)
             reports.append(jax.tree.map(lambda a, n=full: a[:n], jax.device_get(told)))
             if rest:
-                state, told = last(state, data, np.int32(count - rest), rest)
+                state, told = last(state, data, full, rest)
                 reports.append(jax.tree.map(np.atleast_1d, jax.device_get(told)))
             del data  # so that its memory is free for the next
             done += 1
@@ -55,21 +62,17 @@ def stream_program(step: Step, batch_size: int, order: str = "permutation") -> E
 
 
 @functools.lru_cache(maxsize=64)
-def chunk_program(step: Step, batch_size: int) -> Callable:
-    """The compiled `(state, data, count, steps) -> (state, reports)` over the first batches of a chunk.
+def chunk_program(step: Step) -> Callable:
+    """The compiled `(state, data, steps) -> (state, reports)` over the first batches of a chunk (k, n, ...).
 
     The examples lie in the order of the batches: taking them one by one in the loop costs as much as the step of a
     small network, since XLA's CPU backend gathers few rows slowly.
     """
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
-    def chunk(state: State, data: Batch, count: jax.Array, steps: jax.Array) -> tuple[State, Report]:
-        weight = jnp.where(jnp.arange(len(data.weight)) < count, data.weight, 0)  # (S,)
-        groups = jax.tree.map(
-            lambda a: a.reshape(-1, batch_size, *a.shape[1:]), data._replace(weight=weight)
-        )  # (k, n, ...)
-        share, total = jax.vmap(step.loss.shares)(groups.target, groups.weight)  # (k, n), (k,)
-        groups = groups._replace(weight=share)
+    def chunk(state: State, data: Batch, steps: jax.Array) -> tuple[State, Report]:
+        share, total = jax.vmap(step.loss.shares)(data.target, data.weight)  # (k, n), (k,)
+        groups = data._replace(weight=share)
         _, loss, skipped = jax.eval_shape(step.move, state, jax.tree.map(lambda a: a[0], groups))
         told = jax.tree.map(lambda a: jnp.zeros((len(share), *a.shape), a.dtype), (loss, skipped))
 
@@ -80,33 +83,48 @@ def chunk_program(step: Step, batch_size: int) -> Callable:
             return state, jax.tree.map(lambda all, one: all.at[k].set(one), told, tuple(figures))
 
         state, (losses, skipped) = jax.lax.fori_loop(0, steps, one, (state, told))
-        return state, Report(losses, total, skipped)
+        return state, Report(losses, whole(total), skipped)
 
     return chunk
 
 
 @functools.lru_cache(maxsize=64)
 def last_batch_program(step: Step) -> Callable:
-    """The compiled `(state, data, start, rows) -> (state, report)` of one step on some rows of a chunk."""
+    """The compiled `(state, data, k, rows) -> (state, report)` of one step on some rows of batch k of a chunk."""
 
     @functools.partial(jax.jit, static_argnums=3, compiler_options=compiler_options())
-    def last(state: State, data: Batch, start: jax.Array, rows: int) -> tuple[State, Report]:
-        return step(state, jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, rows), data))
+    def last(state: State, data: Batch, k: jax.Array, rows: int) -> tuple[State, Report]:
+        return step(state, jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False)[:rows], data))
 
     return last
 
 
-def on_device(step: Step, chunks: Iterable[Chunk]) -> Iterator[tuple[int, int, int, Batch]]:
-    """(examples, steps, examples a step, the examples on the device) of each chunk; the host keeps nothing."""
+def shared(stream: Chunked, order: str = "permutation") -> tuple[Chunked, NamedSharding | None]:
+    """(what this process reads, where its chunks (k, n, ...) lie) for the devices that `devices.over` has set.
+
+    Batches that are made outside, and a stream in the order "none", are whole in each of several processes.
+    """
+    mesh, processes = jax.sharding.get_mesh(), jax.process_count()
+    if mesh.empty:
+        return stream, None
+    if not isinstance(stream, Stream) or (order == "none" and processes > 1):
+        return stream, NamedSharding(mesh, WHOLE)
+    return replace(stream, shard=(jax.process_index(), processes)), NamedSharding(mesh, TIME_MAJOR)
+
+
+def on_device(
+    step: Step, chunks: Iterable[Chunk], sharding: NamedSharding | None
+) -> Iterator[tuple[int, int, Batch]]:
+    """(examples, steps, the examples (k, n, ...) on the device) of each chunk; the host keeps nothing."""
     for x, y, count, steps, size, given in chunks:
-        target = step.loss.prepare(y, step.net.shape((count, *x.shape[1:])))
-        target = np.concatenate([target, np.zeros((len(x) - count, *target.shape[1:]), target.dtype)])
-        weight = np.ones(len(x), np.float32)
-        if given is not None:
-            weight[:count] = given
-        data = jax.device_put(Batch(x, target, weight))  # type: ignore[arg-type]
-        del x, y, target
-        yield count, steps, size, jax.block_until_ready(data)
+        target = step.loss.prepare(y, step.net.shape((len(y), *x.shape[1:])))
+        target = np.concatenate([target, np.zeros((len(x) - len(y), *target.shape[1:]), target.dtype)])
+        weight = np.zeros(len(x), np.float32)
+        weight[: len(y)] = 1 if given is None else given
+        batch = Batch(*(a.reshape(-1, size, *a.shape[1:]) for a in (x, target, weight)))  # type: ignore[arg-type]
+        data = jax.make_array_from_process_local_data(sharding, batch) if sharding else jax.device_put(batch)
+        del x, y, target, batch
+        yield count, steps, jax.block_until_ready(data)
         del data
 
 
