@@ -16,7 +16,8 @@ README = PAGE.read_text()
 GIVEN = {"dataclass": dataclass, "Layer": dr.Layer, "Equations": dr.Equations, "Cost": dr.Cost}  # of "A layer"
 
 FLAT = ((1.0, 1e9), (1e12, 1e9))
-RATES = Rates("a machine", FLAT, FLAT, FLAT, FLAT, simple=1e9, dear=1e8, operation=1e-6, round=1e-6)
+SLOW = ((1.0, 1e8), (1e12, 1e8))
+RATES = Rates("a machine", *[FLAT] * 5, roots=SLOW, dear=SLOW, sums=FLAT, operation=1e-6, round=1e-6)
 HELD = r"^(class )?(history|Dense|Mine|ten|agent)\b"  # what the snippets make that a test of its own holds
 OTHERS = [
     pytest.param(snippet, marks=pytest.mark.torch if snippet.torch else (), id=f"line {snippet.line}")

@@ -10,7 +10,8 @@ from deltarule.inspect import plan as plan_file
 from deltarule.inspect.rates import Rates
 
 FLAT = ((1.0, 1e9), (1e12, 1e9))
-RATES = Rates("a machine", FLAT, FLAT, FLAT, FLAT, simple=1e9, dear=1e8, operation=1e-6, round=1e-6)
+SLOW = ((1.0, 1e8), (1e12, 1e8))
+RATES = Rates("a machine", *[FLAT] * 5, roots=SLOW, dear=SLOW, sums=FLAT, operation=1e-6, round=1e-6)
 
 
 @pytest.fixture(autouse=True)

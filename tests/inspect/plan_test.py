@@ -14,7 +14,8 @@ from deltarule.inspect.rates import Rates
 
 NET = dr.Chain(dr.Dense(11), dr.Tanh(), dr.Dense(11), dr.Tanh(), dr.Dense(3))
 FLAT = ((1.0, 1e9), (1e12, 1e9))
-RATES = Rates("a machine", FLAT, FLAT, FLAT, FLAT, simple=1e9, dear=1e8, operation=1e-6, round=1e-6)
+SLOW = ((1.0, 1e8), (1e12, 1e8))
+RATES = Rates("a machine", *[FLAT] * 5, roots=SLOW, dear=SLOW, sums=FLAT, operation=1e-6, round=1e-6)
 
 
 def planned(net=NET, x=(7, 5), **settings):

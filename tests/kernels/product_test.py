@@ -20,7 +20,9 @@ def case(rows, inner, columns, a_transposed, b_transposed):
 
 
 @every_form
-@pytest.mark.parametrize("sizes", [(5, 3, 4), (64, 257, 300), (701, 99, 130), (17, 4000, 33), (1, 1500, 1501)])
+@pytest.mark.parametrize(
+    "sizes", [(5, 3, 4), (64, 257, 300), (701, 99, 130), (17, 4000, 33), (1, 1500, 1501), (40, 30, 7)]
+)
 def test_it_is_the_product(sizes, a_transposed, b_transposed):
     (a, b), expected = case(*sizes, a_transposed, b_transposed)
     got = jax.jit(lambda a, b: product(a, b, bool(a_transposed), bool(b_transposed)))(a, b)

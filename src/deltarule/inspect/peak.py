@@ -8,14 +8,18 @@ that nobody reads later. A temporary array may lie where an output is not writte
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 
-from deltarule.inspect.program import FUSED, Program, arrays, flat_program
+from deltarule.inspect.fusion import arrays
+from deltarule.inspect.operation import FUSED, Program
+from deltarule.inspect.program import flat_program
 
-POINTER = 8  # bytes that the table of outputs takes for each
+POINTER = 8  # bytes that the table of several outputs takes for each
+ALIGNED = 64  # an array begins at a multiple of so many bytes
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Peak:
     def of(cls, program: Program) -> "Peak":
         operations = program.operations
         inputs = sum(operation.bytes for operation in operations if operation.name == "input")
-        outputs = sum(operations[place].bytes + POINTER for place in program.returned)
+        table = POINTER * len(program.returned) if len(program.returned) > 1 else 0
+        outputs = table + sum(operations[place].bytes for place in program.returned)
         return cls(inputs, outputs, temporaries(program))
 
 
@@ -43,99 +48,136 @@ def peak_of(function: Any, *arguments: Any) -> Peak:
 
     >>> import numpy as np
     >>> peak_of(lambda x, W: (x @ W).sum(), np.ones((2, 3), "float32"), np.ones((3, 4), "float32"))
-    Peak(inputs=72, outputs=12, temporaries=32)
+    Peak(inputs=72, outputs=4, temporaries=32)
     """
     return Peak.of(flat_program(jax.make_jaxpr(function)(*arguments).jaxpr))
 
 
-@dataclass
+@dataclass(eq=False)
 class Array:
-    """A buffer, from the moment that it is made to the one in which it is read last."""
+    """An array, from the moment that it is made to the one in which it is read last.
+
+    Attributes:
+        over: the arrays that it may be written over, number by number.
+    """
 
     bytes: int
     born: int
     dies: int
-    returned: bool
+    over: "list[Array]" = field(default_factory=list)
+
+    def meets(self, other: "Array") -> bool:
+        """Whether the two are needed at one moment."""
+        first, second = (self, other) if self.born <= other.born else (other, self)
+        return first.dies > second.born or (first.dies == second.born and first not in second.over)
 
 
 def temporaries(program: Program) -> int:
     """Bytes that the arrays between inputs and outputs take at once."""
+    made, of_loops, end = lives(program)
+    returned = [made.pop(place) for place in sorted(set(program.returned) & set(made))]
+    for array in returned:
+        array.dies = end
+    blocks = written_over(outside_outputs([made[place] for place in sorted(made)] + of_loops, returned))
+    return min(packed(blocks, largest_first), packed(blocks, longest_first))
+
+
+def lives(program: Program, start: int = 0) -> tuple[dict[int, Array], list[Array], int]:
+    """The arrays by the operations that make them, those of one round of each loop, and the moment of the end."""
     operations = program.operations
     exists, sources = arrays(program)
-    order = breadth_first(program, exists, sources)
-    when = {place: moment for moment, place in enumerate(order)}
-    last = dict(when)
-    for place in order:
+    made: dict[int, Array] = {}
+    of_loops: list[Array] = []
+    moment = start
+    for place in breadth_first(program, exists, sources):
+        operation, born = operations[place], moment
+        if operation.loop:
+            round_of, inner, moment = lives(operation.loop[1], moment + 1)
+            given = set(operation.loop[1].returned)  # they lie in what the loop gives
+            of_loops += inner + [array for at, array in round_of.items() if at not in given]
         for source in sources[place]:
-            last[source] = max(last[source], when[place])
-    buffers: dict[int, Array] = {}
-    inside = [0] * len(order)
-    for place in order:
-        operation = operations[place]
-        inside[when[place]] = operation.inside
-        if operation.name in ("input", "constant"):
-            continue
-        born = when[operation.reads[0]] if operation.name == "part" else when[place]
-        buffer = Array(operation.bytes, born, last[place], place in program.returned)
-        if operation.name in FUSED:
-            buffer = taken_over(
-                buffer, [source for source, in_place in sources[place].items() if in_place], buffers
-            )
-        buffers[place] = buffer
-    unique = list({id(buffer): buffer for buffer in buffers.values()}.values())
-    return packed(outside_outputs(unique)) + max(inside, default=0)
+            if source in made:
+                made[source].dies = moment
+        if operation.name == "part":
+            born = made[operation.reads[0]].born
+            if operations[operation.reads[0]].loop and len(sources[place]) == 1:
+                born = start  # it begins as zeros, which wait for nothing
+        if operation.name not in ("input", "constant"):
+            made[place] = Array(operation.bytes, born, moment)
+            if operation.name in FUSED:
+                over = [made[source] for source, in_place in sources[place].items() if in_place and source in made]
+                made[place].over = [array for array in over if array.bytes == operation.bytes]
+        moment += 1
+    return made, of_loops, moment
 
 
-def packed(buffers: list[Array]) -> int:
-    """Bytes of one block that holds the buffers: the largest first, each in the smallest gap that it fits."""
-    laid: list[tuple[int, Array]] = []
+def outside_outputs(between: list[Array], returned: list[Array]) -> list[Array]:
+    """The arrays that find no place in an output's memory before it is written.
+
+    The largest choose first; each takes that of an array that it is written over, or else the smallest, the last
+    of these.
+    """
+    returned = sorted(returned, key=lambda array: -array.bytes)[::-1]
+    outputs = [(array.bytes, [array]) for array in returned]
+    home = {taken[0]: (size, taken) for size, taken in outputs}
+    rest = []
+    for array in sorted(between, key=lambda array: -array.bytes):
+        for size, taken in [home[source] for source in array.over if source in home] + outputs:
+            if size >= array.bytes and not any(map(array.meets, taken)):
+                taken.append(array)
+                home[array] = size, taken
+                break
+        else:
+            rest.append(array)
+    return rest
+
+
+def written_over(between: list[Array]) -> list[list[Array]]:
+    """Each array with those that are written over it in turn, as one block."""
+    blocks: dict[Array, list[Array]] = {}
+    for array in sorted(between, key=lambda array: (array.born, array.dies)):
+        ended = (blocks[source] for source in array.over if source in blocks and source.dies == array.born)
+        block = next((block for block in ended if block[-1].dies == array.born), [])
+        block.append(array)
+        blocks[array] = block
+    return list({id(block): block for block in blocks.values()}.values())
+
+
+def largest_first(block: list[Array]) -> tuple[int, int]:
+    """How a block is ranked: by its bytes, then by how long its first array lives."""
+    return -block[0].bytes, block[0].born - block[0].dies
+
+
+def longest_first(block: list[Array]) -> tuple[int, int]:
+    """How a block is ranked: by how long it is needed, then by its bytes."""
+    return block[0].born - block[-1].dies, -block[0].bytes
+
+
+def packed(blocks: list[list[Array]], rank: Callable[[list[Array]], tuple[int, int]]) -> int:
+    """Bytes of memory that holds the blocks: by rank, each in the smallest gap that it fits."""
+    laid: list[tuple[int, list[Array]]] = []
     height = 0
-    for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.born - b.dies, b.born)):
-        met = sorted((at, at + b.bytes) for at, b in laid if b.born <= buffer.dies and buffer.born <= b.dies)
+    for block in sorted(blocks, key=rank):
+        met = sorted(
+            (at, at + other[0].bytes)
+            for at, other in laid
+            if other[0].born <= block[-1].dies and block[0].born <= other[-1].dies
+        )
         best, end, least = None, 0, None
         for low, high in met:
             gap = low - end
-            if gap >= buffer.bytes and (least is None or gap < least):
+            if gap >= block[0].bytes and (least is None or gap < least):
                 best, least = end, gap
-            end = max(end, high)
+            end = max(end, -(-high // ALIGNED) * ALIGNED)
         at = end if best is None else best
-        laid.append((at, buffer))
-        height = max(height, at + buffer.bytes)
+        laid.append((at, block))
+        height = max(height, at + block[0].bytes)
     return height
-
-
-def taken_over(buffer: Array, sources: list[int], buffers: dict[int, Array]) -> Array:
-    """The buffer of a source that dies where this one is born, made to live on; or this one."""
-    for source in sources:
-        before = buffers.get(source)
-        if before and before.dies == buffer.born and before.bytes == buffer.bytes and not before.returned:
-            before.dies, before.returned = buffer.dies, buffer.returned
-            return before
-    return buffer
-
-
-def outside_outputs(buffers: list[Array]) -> list[Array]:
-    """The buffers that find no place in an output's memory before it is written; the largest choose first."""
-    end = max((buffer.dies for buffer in buffers), default=0)
-    places: list[tuple[int, list[Array]]] = []
-    rest = []
-    for buffer in sorted(buffers, key=lambda b: (-b.bytes, not b.returned, b.born)):
-        if buffer.returned:
-            buffer.dies = end
-            places.append((buffer.bytes, [buffer]))
-            continue
-        for _, taken in reversed(places):
-            if all(buffer.dies < other.born or other.dies < buffer.born for other in taken):
-                taken.append(buffer)
-                break
-        else:
-            rest.append(buffer)
-    return rest
 
 
 def breadth_first(program: Program, exists: list[bool], sources: list[dict[int, bool]]) -> list[int]:
     """The existing operations, each in line as soon as the last of its sources has run."""
-    run = [place for place, there in enumerate(exists) if there]
+    run = [place for place in depth_first(program) if exists[place]]
     readers: dict[int, list[int]] = {place: [] for place in run}
     missing = {}
     for place in run:
@@ -151,4 +193,21 @@ def breadth_first(program: Program, exists: list[bool], sources: list[dict[int, 
             missing[reader] -= 1
             if not missing[reader]:
                 line.append(reader)
+    return order
+
+
+def depth_first(program: Program) -> list[int]:
+    """All operations, what the first result needs before what only the next one needs."""
+    operations = program.operations
+    order: list[int] = []
+    seen: set[int] = set()
+    stack = [(place, False) for place in reversed([*program.returned, *range(len(operations))])]
+    while stack:
+        place, ready = stack.pop()
+        if ready:
+            order.append(place)
+        elif place not in seen:
+            seen.add(place)
+            stack.append((place, True))
+            stack += [(read, False) for read in reversed(operations[place].reads)]
     return order

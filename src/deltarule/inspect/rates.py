@@ -3,6 +3,7 @@
 They are measured once, in a few seconds, and kept in the user's cache folder with the machine that they are of.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,19 @@ from deltarule.cache import folder_for
 from deltarule.errors import FileError
 from deltarule.files import write_whole
 from deltarule.inspect.count import count_flops
-from deltarule.kernels.convolution import convolve, convolve_dK
+from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
 from deltarule.kernels.native import described
 from deltarule.kernels.product import product
 from deltarule.kernels.window import window
 from deltarule.layers import LSTM, Recurrent
 from deltarule.layers.layer import Context
+from deltarule.training.epoch import compiler_options
 
 Curve = tuple[tuple[float, float], ...]  # (size, rate) pairs, between which logarithms are straight lines
 
 LEAST = 0.004  # seconds that a run takes: short enough to fall between what else the machine does
 REPEATS = 12
+LINKS = 16
 PRODUCTS = (
     (8, 16, 16),
     (32, 32, 32),
@@ -43,9 +45,13 @@ PRODUCTS = (
     (256, 512, 512),
     (1024, 1024, 1024),
 )
-IMAGES = ((2, 8, 4, 8), (16, 14, 8, 16), (32, 28, 16, 32))  # n, h = w, i, o
-SEQUENCES = ((8, 16), (16, 32), (32, 64), (64, 128))  # n, o; 16 steps each
+IMAGES = (  # n, h = w, i, o
+    *((64, 16, 1, 4), (64, 16, 3, 8), (64, 16, 8, 8)),
+    *((64, 8, 16, 16), (64, 8, 32, 32), (16, 16, 64, 64)),
+)
+SEQUENCES = ((8, 16), (16, 32), (32, 64), (64, 128))  # n, o; 16 steps of i = o / 4 each
 ARRAYS = (2**10, 2**14, 2**18, 2**22, 2**24)  # numbers
+NUMBERS = (2**10, 2**14, 2**18)
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,12 @@ class Rates:
 
     Attributes:
         machine: its name, processor, and what computes its products.
-        products, convolutions, recurrent: FLOP/s of each kind by the FLOPs of one.
+        products: FLOP/s by the FLOPs of one product.
+        convolutions: FLOP/s by the FLOPs at one position.
+        recurrent: FLOP/s by the FLOPs of one step in time.
         memory: bytes read and written a second, by the bytes of one operation.
-        simple, dear: additions, and exponentials and their like, a second, inside one operation.
+        simple, roots, dear, sums: additions, roots, exponentials and their like, and what is summed up, numbers a
+            second by the numbers in one operation.
         operation: seconds that each operation takes besides.
         round: seconds that each round of a loop takes besides.
     """
@@ -66,8 +75,10 @@ class Rates:
     convolutions: Curve
     recurrent: Curve
     memory: Curve
-    simple: float
-    dear: float
+    simple: Curve
+    roots: Curve
+    dear: Curve
+    sums: Curve
     operation: float
     round: float
 
@@ -144,44 +155,52 @@ def from_json(told: dict[str, Any]) -> Rates:
     return Rates(**values)
 
 
-@cache
+@functools.cache
 def measured(machine: str) -> Rates:
     """The rates as they are measured now."""
-    operation = seconds_of(lambda h: chained(h, 16), jnp.ones((4, 4))) / 16
-    round_ = seconds_of(lambda h: h + 1, jnp.ones(4))
-    simple, dear = (
-        2**14 * 32 / seconds_of(lambda h, f=f: repeated(f, h), jnp.ones(2**14)) for f in (shift, jnp.tanh)
-    )
+    h = jnp.ones((4, 4))
+    operation = without(seconds_of(chained(jnp.dot), h), seconds_of(chained(rectified), h)) / LINKS
     return Rates(
         machine=machine,
         products=tuple(product_rate(*sizes, operation) for sizes in PRODUCTS),
         convolutions=tuple(convolution_rate(*sizes, operation) for sizes in IMAGES),
         recurrent=tuple(recurrent_rate(*sizes, operation) for sizes in SEQUENCES),
         memory=tuple(memory_rate(n, operation) for n in ARRAYS),
-        simple=simple,
-        dear=dear,
+        simple=tuple((float(n), n / seconds_of(shift, jnp.ones(n))) for n in NUMBERS),
+        roots=tuple(number_rate(jnp.sqrt, n) for n in NUMBERS),
+        dear=tuple(number_rate(jnp.exp, n) for n in NUMBERS),
+        sums=tuple(number_rate(lambda h: h.sum(0), n) for n in NUMBERS),
         operation=operation,
-        round=round_,
+        round=seconds_of(slide, (jnp.ones((64, 4)), jnp.int32(0), jnp.ones(4))),
     )
 
 
-def chained(h: jax.Array, times: int) -> jax.Array:
-    """Small products of which each needs the one before."""
-    for _ in range(times):
-        h = jnp.dot(h, h)
-    return h
+def chained(product: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    """Small products, of which each needs the one before."""
+    return lambda h: functools.reduce(lambda h, _: product(h, h), range(LINKS), h)
+
+
+def rectified(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A product and one operation more."""
+    return jnp.maximum(a @ b, 0)
+
+
+def slide(carry: Any) -> Any:
+    """One round of a loop over the rows of an array."""
+    rows, k, total = carry
+    return rows, (k + 1) % len(rows), total + jax.lax.dynamic_index_in_dim(rows, k, keepdims=False)
 
 
 def shift(h: jax.Array) -> jax.Array:
-    """A multiply-add that the compiler cannot merge with the next."""
-    return jnp.maximum(h * 1.5, 0.25)
+    """A multiply-add for each number."""
+    return h * 0.5 + 0.25
 
 
-def repeated(f: Callable[[jax.Array], jax.Array], h: jax.Array) -> jax.Array:
-    """f of f of f ..., 32 times number by number."""
-    for _ in range(16 if f is shift else 32):
-        h = f(h)
-    return h
+def number_rate(f: Callable[[jax.Array], jax.Array], n: int) -> tuple[float, float]:
+    """(n, numbers a second) of f inside one operation that computes a multiply-add besides."""
+    h = jnp.ones((n // 64, 64))
+    seconds = without(seconds_of(shift, h), seconds_of(lambda h: shift(h + f(h)), h))
+    return float(n), n / seconds
 
 
 def product_rate(n: int, i: int, o: int, operation: float) -> tuple[float, float]:
@@ -198,20 +217,22 @@ def product_rate(n: int, i: int, o: int, operation: float) -> tuple[float, float
 
 
 def convolution_rate(n: int, d: int, i: int, o: int, operation: float) -> tuple[float, float]:
-    """(FLOPs, FLOP/s) of a 3×3 convolution's y and dK, the mean of the two."""
+    """(FLOPs at a position, FLOP/s) of a 3×3 convolution's y, dx and dK, the mean of the three."""
     x, K = jnp.ones((n, d, d, i)), jnp.ones((3, 3, i, o)) / (9 * i)
     slide = window("", x.shape, 3, 1, "same", 1)
 
-    def two(K):
-        return convolve_dK(x, convolve(x, K, slide, 1), slide, 1) / x.size
+    def three(carry):
+        x, K = carry
+        y = convolve(x, K, slide)
+        return convolve_dx(y, K, slide, (d, d)) / o, convolve_dK(x, y, slide) / x.size
 
-    flops = count_flops(lambda K: convolve(x, K, slide, 1), K)
-    return float(flops), 2.0 * flops / without(3 * operation, seconds_of(two, K))
+    flops = 2.0 * n * d * d * K.size
+    return 2.0 * K.size, 3 * flops / without(5 * operation, seconds_of(three, (x, K)))
 
 
 def recurrent_rate(n: int, o: int, operation: float) -> tuple[float, float]:
     """(FLOPs of one step of an LSTM, FLOP/s) of 16 steps forward and backward."""
-    layer, x = Recurrent(LSTM(o)), jnp.ones((n, 16, o))
+    layer, x = Recurrent(LSTM(o)), jnp.ones((n, 16, o // 4))
     params = jax.tree.map(jnp.asarray, layer.init(np.random.default_rng(0), x.shape))
 
     def both(x):
@@ -219,8 +240,8 @@ def recurrent_rate(n: int, o: int, operation: float) -> tuple[float, float]:
         dx, dparams = layer.backward(params, saved, y)
         return dx + sum(leaf.mean() for leaf in jax.tree.leaves(dparams))
 
-    cost = layer.cost(x.shape)
-    return cost.forward / 16, (cost.forward + cost.backward) / without(8 * operation, seconds_of(both, x))
+    forward = count_flops(lambda x: layer.forward(params, x, Context())[0], x)
+    return forward / 16, count_flops(both, x) / without(8 * operation, seconds_of(both, x))
 
 
 def memory_rate(numbers: int, operation: float) -> tuple[float, float]:
@@ -236,7 +257,7 @@ def without(besides: float, seconds: float) -> float:
 def seconds_of(body: Callable[[Any], Any], start: Any) -> float:
     """Seconds of one round of a compiled loop, as an epoch is one; the fastest of several runs."""
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiler_options())
     def loop(carry, rounds):
         return jax.lax.fori_loop(0, rounds, lambda _, carry: body(carry), carry)
 

@@ -6,15 +6,20 @@ Each operation that the compiler makes takes what it takes besides, and the long
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import jax
 
+from deltarule.inspect.fusion import arrays
 from deltarule.inspect.memory import abstract_batch
-from deltarule.inspect.program import DEAR, FUSED, SUMS, Operation, Program, arrays, flat_program
+from deltarule.inspect.operation import DEAR, FUSED, SUMS, Operation, Program
+from deltarule.inspect.program import flat_program
 from deltarule.inspect.rates import Rates, rate_at
 from deltarule.layers.layer import Shape
 from deltarule.training.step import Step
+
+ROOTS = {"sqrt", "rsqrt", "cbrt"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ def step_seconds(step: Step, x: Shape, rates: Rates) -> Seconds:
     """Seconds of one step on inputs of shape x, in an epoch's compiled loop."""
     batch = abstract_batch(step.loss, x, step.net.shape(x))
     jaxpr = jax.make_jaxpr(step)(step.init(x, seed=0), batch).jaxpr
-    return of_program(flat_program(jaxpr), rates) + Seconds(besides=rates.round)
+    read = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
+    slowest = rates.memory[-1][1]  # a minibatch comes from beyond the caches
+    return of_program(flat_program(jaxpr), rates) + Seconds(bytes=2 * read / slowest, besides=rates.round)
 
 
 def of_program(program: Program, rates: Rates) -> Seconds:
@@ -57,43 +64,54 @@ def of_program(program: Program, rates: Rates) -> Seconds:
     inside = work_inside(program, exists)
     total = Seconds()
     for place, operation in enumerate(operations):
-        if exists[place] and operation.name not in ("input", "constant", "part"):
-            moved = operation.bytes + sum(operations[source].bytes for source in sources[place])
-            total += of_operation(operation, inside[place], moved, rates)
+        if (exists[place] or operation.flops) and operation.name not in ("input", "constant", "part"):
+            read = [operations[source] for source in sources[place]]
+            total += of_operation(operation, read, inside[place], rates)
     return total
 
 
-def of_operation(operation: Operation, inside: tuple[int, int], moved: int, rates: Rates) -> Seconds:
-    """Seconds of one operation, which computes (simple, dear) numbers and moves so many bytes."""
+def of_operation(operation: Operation, read: list[Operation], inside: dict[str, int], rates: Rates) -> Seconds:
+    """Seconds of one operation, which reads what others made and computes so many numbers of each kind."""
     if operation.loop:
         rounds, program = operation.loop
         return Seconds(besides=rates.operation) + (
             of_program(program, rates) + Seconds(besides=rates.round)
         ).times(rounds)
-    simple, dear = inside
-    arithmetic = simple / rates.simple + dear / rates.dear
-    if operation.flops and operation.name not in FUSED | SUMS:
-        arithmetic += operation.flops / rate_at(*curve(operation, rates))
+    arithmetic = sum(numbers / rate_at(getattr(rates, kind), numbers) for kind, numbers in inside.items())
+    if "batch_norm" in operation.kernel:
+        numbers = prod(operation.shape)
+        arithmetic += 2 * numbers / rate_at(rates.sums, numbers)  # it goes over them twice
+    elif operation.flops and operation.name not in FUSED | SUMS:
+        arithmetic += operation.flops / rate_at(*curve(operation, read, rates))
+    moved = sum(each.bytes for each in (operation, *read))
     memory = moved / rate_at(rates.memory, moved) if moved else 0.0
     if arithmetic >= memory:
         return Seconds(arithmetic=arithmetic, besides=rates.operation)
     return Seconds(bytes=memory, besides=rates.operation)
 
 
-def curve(operation: Operation, rates: Rates) -> tuple[Any, float]:
+def curve(operation: Operation, read: list[Operation], rates: Rates) -> tuple[Any, float]:
     """The rates of an operation's kind, and its size among them."""
     if operation.name == "conv_general_dilated" or "convolution" in operation.kernel:
-        return rates.convolutions, operation.flops
+        return rates.convolutions, operation.flops / positions(operation, read)
     if operation.kernel and "product" not in operation.kernel:
         steps = max(operation.shape[1] if len(operation.shape) == 3 else 1, 1)
-        return rates.recurrent, operation.flops / steps
+        passes = 2 if "backward" in operation.kernel else 1  # δ and dθ take as much as the way forward, each
+        return rates.recurrent, operation.flops / steps / passes
     return rates.products, operation.flops
 
 
-def work_inside(program: Program, exists: list[bool]) -> list[tuple[int, int]]:
-    """The (simple, dear) numbers that are computed in each operation: its own, and those that never exist."""
+def positions(convolution: Operation, read: list[Operation]) -> float:
+    """At how many positions a convolution multiplies its weights: of x or of y, wherever there are more."""
+    if all(prod(convolution.shape) < prod(each.shape) for each in read):  # it makes dK
+        return convolution.flops / (2 * prod(convolution.shape))
+    return max(prod(each.shape[:-1]) for each in (convolution, *read))
+
+
+def work_inside(program: Program, exists: list[bool]) -> list[dict[str, int]]:
+    """How many numbers of each kind each operation computes: its own, and those that never exist."""
     operations = program.operations
-    simple, dear = [0] * len(operations), [0] * len(operations)
+    found: list[dict[str, int]] = [{} for _ in operations]
     homes: list[set[int]] = [set() for _ in operations]
     readers: list[set[int]] = [set() for _ in operations]
     for place, operation in enumerate(operations):
@@ -108,8 +126,11 @@ def work_inside(program: Program, exists: list[bool]) -> list[tuple[int, int]]:
         if operation.name in SUMS:
             numbers = max((operations[read].bytes // 4 for read in operation.reads), default=0)
         for home in homes[place]:
-            if operation.name in DEAR:
-                dear[home] += numbers
-            else:
-                simple[home] += numbers
-    return list(zip(simple, dear, strict=True))
+            kind = kind_of(operation.name)
+            found[home][kind] = found[home].get(kind, 0) + numbers
+    return found
+
+
+def kind_of(name: str) -> str:
+    """The rate by which what is computed number by number, or summed up, is told."""
+    return "sums" if name in SUMS else "roots" if name in ROOTS else "dear" if name in DEAR else "simple"

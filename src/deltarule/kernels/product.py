@@ -7,7 +7,8 @@ import jax
 from deltarule.kernels import native
 from deltarule.kernels.shares import EXAMPLES, WHOLE, apart
 
-ENOUGH = 1 << 19  # FLOPs, from which oneDNN's call is as fast as XLA's or faster
+ENOUGH = 1 << 19  # FLOPs, from which oneDNN's call is as fast as XLA's; where A is transposed it always is
+LINE = 16  # numbers that a processor multiplies at once
 
 
 def product(a: jax.Array, b: jax.Array, a_transposed: bool = False, b_transposed: bool = False) -> jax.Array:
@@ -21,7 +22,9 @@ def product(a: jax.Array, b: jax.Array, a_transposed: bool = False, b_transposed
 
     rows, inner = a.shape[::-1] if a_transposed else a.shape
     columns = b.shape[0 if b_transposed else 1]
-    if 2 * rows * inner * columns < ENOUGH:
+    if a_transposed and columns < LINE <= rows:
+        return product(b, a, a_transposed=not b_transposed).T
+    if 2 * rows * inner * columns < ENOUGH and not a_transposed:
         return xla(a, b)
     transposed = {"a_transposed": a_transposed, "b_transposed": b_transposed}
     computed = partial(native.choose, "deltarule_product", xla, xla, **transposed)
