@@ -123,6 +123,13 @@ def test_the_worst_examples_are_the_worst(iris):
     assert len(wrong) == min(12, 30 - np.trace(counts))
 
 
+@pytest.mark.parametrize("page", ["prices"], indirect=True)
+def test_a_regression_shows_predictions_and_residuals(page):
+    spoken = [given["aria-label"] for name, given in page.elements if name == "svg"]
+    for words in ("predicted over the true values", "errors of the held-out examples over their predicted values"):
+        assert sum(words in each for each in spoken) == 1
+
+
 def test_pictures_show_the_images_that_they_name(shapes):
     record = json.loads((shapes / "record.json").read_text())
     assert len(record["worst"]["pictures"]) == 8

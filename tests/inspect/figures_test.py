@@ -1,5 +1,6 @@
 """Figures are whole SVG files that show what was measured: no script, nothing from the network."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -37,10 +38,11 @@ def texts(svg: bytes) -> list[str]:
         lambda: figures.curves(ROWS),
         lambda: figures.confusion(SEVEN, SEVEN, range(3)),
         lambda: figures.predicted(np.arange(5.0), np.arange(5.0), "y"),
+        lambda: figures.residuals(np.arange(5.0), np.arange(5.0), "y"),
         lambda: figures.pictures(np.ones((5, 2, 2)), np.arange(5), np.arange(5)),
         lambda: forecast(3),
     ],
-    ids=["curves", "confusion", "predicted", "pictures", "forecast"],
+    ids=["curves", "confusion", "predicted", "residuals", "pictures", "forecast"],
 )
 def test_a_figure_is_one_whole_file_and_the_same_each_time(draw):
     first = draw()
@@ -108,6 +110,26 @@ def test_forecasts_of_several_steps_follow_each_other(horizon, lines):
     assert len(drawn) == lines + 1  # and one in the legend
     found = texts(forecast(horizon))
     assert {"y", "true", "forecast" if horizon > 1 else "forecast of the next value"} <= set(found)
+
+
+def test_residuals_stand_over_the_predictions_around_a_level_line():
+    root = ElementTree.fromstring(figures.residuals(np.array([1.0, 2, 4]), np.array([1.0, 3, 2]), "y"))
+    points = [element for element in root.iter() if figures.TRAINING in element.get("style", "")]
+    at = [(float(each.get("x", 0)), float(each.get("y", 0))) for each in points if each.tag.endswith("}use")]
+    [path] = [each.get("d", "") for each in root.iter() if "stroke: #999999" in each.get("style", "")]
+    line = [float(y) for _, y in re.findall(r"[ML] (\S+) (\S+)", path)]
+    (x, y), (_, below), (_, above) = at
+    assert line == [y, y]
+    assert above < y < below  # 2 too much is above, 1 too little below, twice as near
+    assert y - above == pytest.approx(2 * (below - y), rel=1e-4)
+    assert at[2][0] - x == pytest.approx(3 * (at[1][0] - x), rel=1e-4)
+
+
+@pytest.mark.parametrize("examples", [500, 501, 5000])
+@pytest.mark.parametrize("draw", [figures.predicted, figures.residuals])
+def test_a_scatter_of_many_examples_stays_small(draw, examples):
+    predicted, true = np.random.default_rng(0).normal(size=(2, examples))
+    assert len(draw(predicted, true, "y")) < 130_000
 
 
 def test_times_are_written_as_dates():

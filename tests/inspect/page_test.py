@@ -127,6 +127,7 @@ def test_a_table_names_its_rows_and_columns():
     found = outline(page(table("Sizes", ["town", "people"], [["Bonn", 336465], ["Ulm", None]])))
     assert [given["scope"] for name, given in found.elements if name == "th"] == ["col", "col", "row", "row"]
     assert {"Sizes", "336,465", "–"} <= set(found.texts)
+    assert [given["class"] for name, given in found.elements if name == "td"] == ["n", "n"]  # what is missing too
     boxes = [given for name, given in found.elements if given.get("class") == "scroll"]
     assert [(box["tabindex"], box["role"], box["aria-label"]) for box in boxes] == [("0", "region", "Sizes")]
 

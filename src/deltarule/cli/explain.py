@@ -1,5 +1,6 @@
 """`deltarule explain`: the equations of a network, forward and backward, line by line."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ class Explain:
         x: The input's shape, the examples first, such as 64x784.
         loss: Where δ comes from, such as "SquaredError()"; a trained model knows its own.
         convention: Whether an example is a row, as in the code, or a column, as in theory.
+        sizes: Names for lengths in the shapes, such as 784=d,64=d_H.
         format: For a terminal, for a paper, or a page of its own.
         json: Print one JSON object as the last line.
     """
@@ -30,6 +32,7 @@ class Explain:
     x: str | None = None
     loss: str | None = None
     convention: Literal["row", "column"] = "row"
+    sizes: str | None = None
     format: Literal["text", "latex", "html"] = "text"
     json: bool = False
 
@@ -38,7 +41,8 @@ def main(arguments: list[str]) -> None:
     settings = tyro.cli(Explain, prog="deltarule explain", args=arguments, config=FLAGS)
     subject = read_subject(settings.network, settings.x)
     loss = subject.loss if settings.loss is None else read_loss(settings.loss)
-    explanation = explain(subject.net, subject.x, loss=loss, convention=settings.convention)
+    sizes = read_sizes(settings.sizes) if settings.sizes else None
+    explanation = explain(subject.net, subject.x, loss=loss, convention=settings.convention, sizes=sizes)
     text = {
         "text": explanation.text,
         "latex": explanation.latex,
@@ -58,3 +62,14 @@ def read_loss(text: str) -> Loss:
     if not isinstance(loss, Loss):
         raise SettingError(f"--loss: expected a loss such as 'SquaredError()', got {text!r}")
     return loss
+
+
+def read_sizes(text: str) -> dict[int, str]:
+    """The names of lengths that "784=d,64=d_H" gives."""
+    found = [re.fullmatch(r"\s*(\d+)\s*=\s*([^\s=]+)\s*", part) for part in text.split(",")]
+    sizes = {int(each[1]): each[2] for each in found if each}
+    if len(sizes) < len(found):
+        raise SettingError(
+            f"--sizes: expected a name for each of some lengths, such as 784=d,64=d_H; got {text!r}"
+        )
+    return sizes

@@ -47,7 +47,11 @@ def outcome(model: Model, prepared: Prepared) -> Outcome:
     if goal.task == "classification":
         shown["confusion"] = confusion(figures.confused(predicted, true, goal.classes), goal.classes)
         return Outcome(measured, {"confusion.svg": figures.confusion(predicted, true, goal.classes)}, shown)
-    return Outcome(measured, {"predicted.svg": figures.predicted(predicted, true, goal.name)}, shown)
+    files = {
+        "predicted.svg": figures.predicted(predicted, true, goal.name),
+        "residuals.svg": figures.residuals(predicted, true, goal.name),
+    }
+    return Outcome(measured, files, shown)
 
 
 def confusion(counts: Any, classes: Any) -> dict[str, Any]:

@@ -139,12 +139,24 @@ def confused(predicted: np.ndarray, true: np.ndarray, classes: Sequence[Any]) ->
 @drawn
 def predicted(predicted: np.ndarray, true: np.ndarray, name: str) -> Figure:
     """Each held-out value against its prediction; a perfect one lies on the diagonal."""
+    return scatter(true, predicted, f"true {label(name)}", f"predicted {label(name)}", float(true.mean()), 1)
+
+
+@drawn
+def residuals(predicted: np.ndarray, true: np.ndarray, name: str) -> Figure:
+    """The error of each prediction over it; a perfect one has none."""
+    across, up = f"predicted {label(name)}", "error (predicted − true)"
+    return scatter(predicted, predicted - true, across, up, 0, 0)
+
+
+def scatter(x: np.ndarray, y: np.ndarray, across: str, up: str, level: float, slope: float) -> Figure:
+    """A point for each example, and the line that goes through `level` at the mean of x."""
     figure = Figure(figsize=(4, 4), layout="constrained")
     panel = figure.subplots()
-    panel.axline((float(true.mean()), float(true.mean())), slope=1, color="0.6", linewidth=1)
-    panel.scatter(true, predicted, s=12, alpha=0.6, color=TRAINING, edgecolors="none", rasterized=len(true) > 2000)
-    panel.set_xlabel(f"true {label(name)}")
-    panel.set_ylabel(f"predicted {label(name)}")
+    panel.axline((float(x.mean()), level), slope=slope, color="0.6", linewidth=1)
+    panel.scatter(x, y, s=12, alpha=0.6, color=TRAINING, edgecolors="none", rasterized=len(x) > 500)
+    panel.set_xlabel(across)
+    panel.set_ylabel(up)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-VOID = {"img", "meta", "br"}  # elements without content
+VOID = {"img", "meta", "br", "wbr"}  # elements without content
 MINUS = "−"
 SHORT = 24  # characters of a cell that are not broken
 
@@ -78,10 +78,10 @@ def superscript(exponent: str) -> str:
     return str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def cell(value: Any, name: str = "td", **attributes: Any) -> Html:
-    """A cell of a table: numbers stand to the right, short text on one line."""
-    right = isinstance(value, Real) and not isinstance(value, bool)
-    kind = "n" if right else "s" if len(str(value)) <= SHORT else None
+def cell(value: Any, name: str = "td", right: bool = False, **attributes: Any) -> Html:
+    """A cell of a table: numbers, and None in a column of them, stand to the right; short text on one line."""
+    numeric = isinstance(value, Real) and not isinstance(value, bool)
+    kind = "n" if numeric or (right and value is None) else "s" if len(str(value)) <= SHORT else None
     return tag(name, value if isinstance(value, Html) else number(value), class_=kind, **attributes)
 
 
@@ -97,7 +97,14 @@ def table(caption: str, head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> H
     top = [
         tag("th", name, scope="col", class_="n" if each else None) for name, each in zip(head, right, strict=True)
     ]
-    body = [tag("tr", cell(first, "th", scope="row"), *map(cell, rest)) for first, *rest in rows]
+    body = [
+        tag(
+            "tr",
+            cell(first, "th", scope="row"),
+            *(cell(value, right=each) for value, each in zip(rest, right[1:], strict=True)),
+        )
+        for first, *rest in rows
+    ]
     content = tag("caption", caption), tag("thead", tag("tr", *top)), tag("tbody", *body)
     return scrolling(tag("table", *content), caption)
 

@@ -19,7 +19,8 @@ def data_section(run: Run) -> Section:
     parts = []
     if data := run.record.get("data"):
         counts = [(f"{data['unit']} to learn from", data["training"]), ("held out", data["held_out"])]
-        parts.append(facts([("file", data["file"]), *counts]))
+        file = joined(data["file"].split("/"), "/<wbr>")
+        parts.append(facts([("file", file), *counts]))
     if "preprocessing" in run.model.notes:
         parts.append(prepared(preprocessing_of(run.model)))
     if notes := run.record.get("notes"):

@@ -16,6 +16,11 @@ FIGURES = {  # file: (description, caption, whether it is wide)
         "Held-out values and their predictions; right ones lie on the diagonal.",
         False,
     ),
+    "residuals.svg": (
+        "Scatter of the errors of the held-out examples over their predicted values, with the line of no error.",
+        "Errors over what is predicted; a bend or a slope among them is left to learn.",
+        False,
+    ),
     "forecast.svg": (
         "Curve of the last held-out values, and over it the curve of their forecasts.",
         "The last held-out values, and forecasts that follow each other.",
@@ -34,9 +39,9 @@ def predictions_section(run: Run) -> Section:
     elif (folder / "confusion.svg").exists():
         said = "How often each true class (row) was taken for each class (column)."
         parts.append(figure(folder / "confusion.svg", said, said))
-    for name, (description, caption, wide) in FIGURES.items():
-        if (folder / name).exists():
-            parts.append(figure(folder / name, description, caption, wide))
+    drawn = [figure(folder / name, *given) for name, given in FIGURES.items() if (folder / name).exists()]
+    if drawn:
+        parts.append(tag("div", *drawn, class_="pair"))
     if (folder / "sample.txt").exists():
         text = read(folder / "sample.txt").decode(errors="replace")
         parts += [

@@ -13,7 +13,7 @@ def training_section(run: Run) -> Section:
     from deltarule.inspect import figures
 
     model, rows = run.model, run.model.history.rows
-    penalty = f", with the penalty λ |W|² of λ = {number(model.l2.strength)}" if model.l2 else ""
+    penalty = f", with the penalty λ |W|\u2060² of λ = {number(model.l2.strength)}" if model.l2 else ""
     clipped = f", after the gradient is clipped to a norm of {number(model.clip_norm)}" if model.clip_norm else ""
     told = joined(
         [
