@@ -7,7 +7,7 @@ before would be added to it, and the step would be wrong.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -174,7 +174,7 @@ class Step:
             dparams = jax.tree.map(lambda d: d / scale.factor, dparams)
         return value, whole(dparams), memory
 
-    def of(self, state: State) -> "Step":
+    def of(self, state: State) -> Self:
         """This step, the numbers of its layers being those of the state."""
         return replace(self, net=with_numbers(self.net, state.numbers.get("layers", ())))
 

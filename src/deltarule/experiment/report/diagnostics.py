@@ -26,7 +26,7 @@ def diagnostics_section(run: Run) -> Section:
     rows = [row for row in run.model.history.rows if "watch" in row]
     if not rows:
         return Section.of("diagnostics", "Diagnostics")
-    said = tag("p", "Means over the steps of each epoch that were watched. The colour is stronger where a number is larger.")
+    said = tag("p", "Means over the watched steps of each epoch. The colour is stronger where a number is larger.")
     return Section.of("diagnostics", "Diagnostics", said, *(map_of(name, rows) for name in rows[0]["watch"]))
 
 
