@@ -166,9 +166,9 @@ def time_rows(networks: list[str]) -> list[Row]:
             found[name].append((ours * 1e6, measured(net, example, step) * 1e6))
     rows = []
     for name, pairs in found.items():
-        ours = float(np.median([predicted for predicted, _ in pairs]))
-        ratio = float(np.median([told / predicted for predicted, told in pairs]))
-        rows.append(beside(f"time, {name}, batch {TIMED}", "measured", ours, ours * ratio, "µs"))
+        ours, theirs = (short(value) for value in np.median(pairs, 0))
+        ratio = short(np.median([told / predicted for predicted, told in pairs]))
+        rows.append(Row(f"time, {name}, batch {TIMED}", "measured", ours, theirs, "µs", ratio))
     return rows
 
 
@@ -200,7 +200,7 @@ def beside(name: str, peer: str, ours: float, theirs: float, unit: str) -> Row:
 
 def error_rows(part: str, rows: list[Row]) -> list[Row]:
     """The median and the worst error of a part's rows in per cent, against what is allowed."""
-    ratios = np.array([row.ours / row.theirs for row in rows if row.theirs])
+    ratios = np.array([1 / row.ratio for row in rows if row.theirs])
     middle, worst = np.median(abs(ratios - 1)), np.maximum(ratios, 1 / ratios).max() - 1  # half is as bad as twice
     found = zip(("median", "worst"), (100 * float(middle), 100 * float(worst)), TARGETS[part], strict=True)
     return [

@@ -3,8 +3,8 @@
     python benchmarks/watch.py [--json] [--quick]
 
 Each figure is taken of every step, and of one step in so many as `fit` does where nothing is said. Prints a table,
-and with --json one JSON object as the last line. A ratio is the plain step's time by the watched
-one's in the same round: 1 costs nothing, 0.87 is 1.15 times the plain step.
+and with --json one JSON object as the last line. A ratio is the plain step's time by the watched one's in the same
+round: 1 costs nothing, 0.87 is 1.15 times the plain step.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A trained model that the commands are tried on."""
+"""A trained model, and a table, that the commands are tried on."""
 
 import numpy as np
 import polars as pl
@@ -24,3 +24,15 @@ def model(tmp_path_factory):
 def frame(model):
     """The table that the model learned."""
     return pl.read_csv(model.parent / "table.csv")
+
+
+@pytest.fixture
+def flowers(tmp_path, monkeypatch):
+    """The current folder, with flowers.csv of three kinds in it."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    kind = np.arange(90) % 3
+    numbers = rng.normal(size=(90, 2)) + kind[:, None]
+    rows = [f"{a:.3f},{b:.3f},{'abc'[k]}" for (a, b), k in zip(numbers, kind, strict=True)]
+    (tmp_path / "flowers.csv").write_text("a,b,kind\n" + "\n".join(rows) + "\n")
+    return tmp_path

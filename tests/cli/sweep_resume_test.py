@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from deltarule.cli.main import main
@@ -26,14 +25,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture(autouse=True)
-def flowers(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    kind = np.arange(90) % 3
-    numbers = rng.normal(size=(90, 2)) + kind[:, None]
-    rows = [f"{a:.3f},{b:.3f},{'abc'[k]}" for (a, b), k in zip(numbers, kind, strict=True)]
-    Path("flowers.csv").write_text("a,b,kind\n" + "\n".join(rows) + "\n")
+pytestmark = pytest.mark.usefixtures("flowers")
 
 
 def swept_until_stopped(monkeypatch):

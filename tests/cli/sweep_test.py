@@ -2,22 +2,10 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from deltarule.cli.main import main
 from deltarule.experiment.vary import read_space
-
-
-@pytest.fixture
-def flowers(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    kind = np.arange(90) % 3
-    numbers = rng.normal(size=(90, 2)) + kind[:, None]
-    rows = [f"{a:.3f},{b:.3f},{'abc'[k]}" for (a, b), k in zip(numbers, kind, strict=True)]
-    (tmp_path / "flowers.csv").write_text("a,b,kind\n" + "\n".join(rows) + "\n")
-    return tmp_path
 
 
 def swept(*arguments, capsys):
