@@ -1,5 +1,7 @@
 """Pictures: the published network, their stacking on both sides, and the Atari games as published."""
 
+from functools import partial
+
 import gymnasium
 import jax
 import numpy as np
@@ -7,11 +9,14 @@ import pytest
 
 from deltarule import networks
 from deltarule.dqn.agent import DQN
+from deltarule.dqn.draws import of_learning
 from deltarule.dqn.environments.opening import Named
 from deltarule.dqn.replay import LAST, RUNS, TRUNCATED, empty_rows
+from deltarule.dqn.study import study
 from deltarule.dqn.tuned import network_for, tuned
 from deltarule.errors import SettingError
 from deltarule.layers import Chain, Dense, Dueling, Flatten
+from deltarule.training.epoch import compiler_options
 
 SMALL = {"capacity": 128, "warm_up": 16, "every": 4, "batch_size": 8, "target_every": 16, "stack": 4}
 QUIET = {"progress": False, "keep": "last", "episodes": 1, "evaluate_every": 1_000_000}
@@ -92,13 +97,10 @@ def test_a_larger_ring_is_not_copied():
     taken = []
     for capacity in (128, 1024):
         agent = DQN(Squares, Chain(Flatten(), Dense(3)), **SMALL | {"capacity": capacity})
-        path = agent.new_path(1)
-        fresh = jax.device_put(agent.fresh())
-        path.begin([fresh])
-        learn = path.loops[0].learn
-        rows = empty_rows(agent.rules.rows, 1, agent.game.observation, agent.game.kind)
-        used = learn.lower(fresh, rows).compile().memory_analysis()
-        path.close()
+        step, rules, fresh = agent.step.structure(), agent.rules.structure(), agent.fresh()
+        learn = jax.jit(partial(study, step, rules), donate_argnums=0, compiler_options=compiler_options())
+        rows = empty_rows(rules.rows, 1, agent.game.observation, agent.game.kind)
+        used = learn.lower(fresh, rows, of_learning(rules, fresh.state, fresh.steps)).compile().memory_analysis()
         assert used.alias_size_in_bytes > agent.replay_bytes
         taken.append(used.temp_size_in_bytes)
     assert taken[0] == taken[1]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deltarule.dqn.agent_state import LEARN, keys
+from deltarule.dqn.draws import of_learning
 from deltarule.dqn.priorities import Priorities, draw_by_priority, no_priorities, opened, put
 from deltarule.dqn.replay import LAST, append, empty
 from deltarule.dqn.rules import Rules
@@ -28,7 +28,7 @@ def test_draws_are_in_proportion_to_p():
     p = rng.gamma(0.5, size=45) * (rng.random(45) < 0.8)
     p[14:21] = 0  # a group of which there is nothing
     priorities = table(p, 7)
-    draw = jax.jit(jax.vmap(lambda key: draw_by_priority(priorities, key, 5, 0.4)[0]))
+    draw = jax.jit(jax.vmap(lambda key: draw_by_priority(priorities, jax.random.uniform(key, (5,)), 0.4)[0]))
     places = np.asarray(draw(jax.random.split(jax.random.key(1), 8000)))
     counts = np.bincount(places.ravel(), minlength=49)[:45]
     expected = 40_000 * p / p.sum()
@@ -47,7 +47,7 @@ def test_draws_are_in_proportion_to_p():
 def test_weights_undo_the_priorities(beta):
     p = np.random.default_rng(0).uniform(0.1, 2, 30)
     p[7:11] = 0
-    draw = jax.jit(lambda beta: draw_by_priority(table(p, 6), jax.random.key(0), 16, beta))
+    draw = jax.jit(lambda beta: draw_by_priority(table(p, 6), jax.random.uniform(jax.random.key(0), (16,)), beta))
     places, weights = draw(np.float32(beta))
     w = (26 * p[places] / p.sum()) ** -beta
     np.testing.assert_allclose(weights, w / w.max(), rtol=1e-5)
@@ -120,9 +120,9 @@ def test_what_was_learned_from_gets_its_error_as_its_priority():
     rules, before = replace(agent.rules, gradient_steps=1), agent.agent._replace(priorities=spread)
     assert rules.beta_steps == 300
     beta = 0.3 + 0.7 * 96 / 300
-    key = jax.random.fold_in(keys(before.state, LEARN, before.steps), 0)
-    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, before.priorities), key, rules.batch_size, beta)
-    state, priorities, learned = jax.jit(lambda agent_: prioritised(agent.step, rules, agent_))(before)
+    u = of_learning(rules, before.state, before.steps)  # (1, n)
+    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, before.priorities), u[0], beta)
+    state, priorities, learned = jax.jit(lambda agent_: prioritised(agent.step, rules, agent_, u))(before)
 
     def q(params, x):
         h = np.maximum(x @ params[0]["W"] + params[0]["b"], 0)

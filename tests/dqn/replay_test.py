@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from deltarule.dqn.draws import words
 from deltarule.dqn.replay import Rows, append, bytes_of, empty, place
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.transitions import beginnings, draw
@@ -54,7 +55,9 @@ def test_every_place_with_enough_rows_before_and_behind_it_is_drawn_and_no_other
     """The ring of 12 rows is filled in part, and is written over in part."""
     rules = Rules(capacity=24, every=2, environments=2, warm_up=0, **settings)
     behind = rules.n_step if not rules.sequence else rules.burn_in + rules.sequence + rules.n_step - 1
-    drawn = jax.jit(lambda replay: (draw(replay, rules, jax.random.key(0), (4000,)), beginnings(replay, rules)))
+    drawn = jax.jit(
+        lambda replay: (draw(replay, rules, words(jax.random.key(0), (4000,))), beginnings(replay, rules))
+    )
     for rows in (8, 11, 20):
         filled = min(rows, 12)
         replay = empty(rules.ring, 2, (3,), "float32")

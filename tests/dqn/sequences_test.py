@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.dqn.agent_state import LEARN, keys, new_agent
+from deltarule.dqn.agent_state import new_agent
+from deltarule.dqn.draws import of_learning
 from deltarule.dqn.priorities import Priorities, draw_by_priority, no_priorities
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Replay
 from deltarule.dqn.rules import Rules
@@ -144,9 +145,9 @@ def test_a_sequence_is_drawn_by_its_largest_error_and_by_their_mean(eta):
         replay=Replay(rows, np.int32(0), np.int32(rules.ring)),
         priorities=Priorities(p, p.sum(-1), np.float32(1)),
     )
-    key = jax.random.fold_in(keys(agent.state, LEARN, agent.steps), 0)
-    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, agent.priorities), key, 9, 0.5)
-    _, after, learned = jax.jit(lambda agent: prioritised(step, rules, agent))(agent)
+    u = of_learning(rules, agent.state, agent.steps)  # (1, n)
+    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, agent.priorities), u[0], 0.5)
+    _, after, learned = jax.jit(lambda agent: prioritised(step, rules, agent, u))(agent)
 
     expected, losses, counted = [], [], 0
     for row, e in zip(*np.divmod(places, 2), strict=True):

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.data.memory import told
-from deltarule.dqn.agent_state import LEARN, Agent, keys
+from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.draws import of_block
 from deltarule.dqn.environments.games import Make
 from deltarule.dqn.game import Game
 from deltarule.dqn.learn import learn_uniform
@@ -140,10 +141,10 @@ def mapped(path: Path, shape: tuple[int, ...], kind: str, goes_on: bool) -> np.m
 
 @lru_cache(maxsize=64)
 def programs(step: Step, rules: Rules) -> tuple[Callable, Callable]:
-    """(draw, learn), compiled: `(agent, rows) -> (agent, head, ready, transitions)`, both of numbers for
+    """(draw, learn), compiled: `(agent, rows, ahead) -> (agent, head, ready, transitions)`, both of numbers for
     observations, and `(agent, transitions) -> (agent, studied)`. Together they are `study.study`."""
 
-    def drawn(agent: Agent, rows: Rows):
+    def drawn(agent: Agent, rows: Rows, ahead: jax.Array):
         head, e = agent.replay.head, rules.environments
         numbers = (head + jnp.arange(rules.rows))[:, None] * e + jnp.arange(e)  # (r, e)
         replay = append(agent.replay, rows._replace(x=numbers[..., None].astype(jnp.int32)))
@@ -151,8 +152,7 @@ def programs(step: Step, rules: Rules) -> tuple[Callable, Callable]:
         agent = agent._replace(replay=replay, steps=steps)
         agent = agent._replace(target=moved_target(rules, agent, before))
         ready = (steps >= rules.warm_up) & (replay.filled * e >= rules.needed)
-        shape = rules.gradient_steps, rules.batch_size
-        places = draw(replay, rules, keys(agent.state, LEARN, steps), shape)
+        places = draw(replay, rules, of_block(rules, before, ahead))
         return agent, head, ready, transitions_at(replay, rules, agent.numbers["gamma"], *places)
 
     def learn(agent: Agent, batches: Transitions):
@@ -181,8 +181,8 @@ class FromFile:
         self.draw, self.learn = programs(step.structure(), rules.structure())
         self.observations = observations
 
-    def __call__(self, agent: Agent, rows: Rows) -> tuple[Agent, Studied]:
-        agent, head, ready, batches = self.draw(agent, rows._replace(x=None))
+    def __call__(self, agent: Agent, rows: Rows, ahead: jax.Array) -> tuple[Agent, Studied]:
+        agent, head, ready, batches = self.draw(agent, rows._replace(x=None), ahead)
         head, ready, steps, x, after = jax.device_get((head, ready, agent.steps, batches.x, batches.after))
         self.observations.write(int(head), np.asarray(rows.x), int(steps))
         if not ready:

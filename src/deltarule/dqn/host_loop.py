@@ -1,14 +1,15 @@
 """The loop around an environment of Gymnasium's: it acts on the host, and learns in one program a block."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.dqn.agent_state import Agent, Play, new_play
+from deltarule.dqn.agent_state import Agent, Play, joined, new_play, parted
+from deltarule.dqn.draws import ahead, of_block, of_blocks
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.loop import Block, look, values
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Rows, empty_rows
@@ -20,15 +21,16 @@ from deltarule.training.step import State, Step
 
 SPAN = 64  # blocks whose exploration is drawn at once
 
-Learn = Callable[[Agent, Rows], tuple[Agent, Studied]]
+Learn = Callable[[Agent, Rows, jax.Array], tuple[Agent, Studied]]
 
 
 @lru_cache(maxsize=64)
-def programs(step: Step, rules: Rules) -> tuple[Callable, Callable, Learn]:
-    """(act, see, learn), compiled.
+def programs(step: Step, rules: Rules) -> tuple[Callable, Callable, Callable, Learn]:
+    """(act, see, draw, learn), compiled.
 
     `act(params, memory of the network, seen, carried, fresh)` gives (greedy action, carried); it takes no more
-    than it needs, for each array costs time in each call. `see(seen, x, fresh)` puts observations side by side.
+    than it needs, for each array costs time in each call, as `learn` gives back what it moves alone.
+    `see(seen, x, fresh)` puts observations side by side; `draw(state, first)` is what learning draws then.
     """
 
     @jax.jit
@@ -41,10 +43,22 @@ def programs(step: Step, rules: Rules) -> tuple[Callable, Callable, Learn]:
     def see(seen: Any, x: Any, fresh: Any):
         return look(seen, x, fresh, rules.stack)
 
-    def learn(agent: Agent, rows: Rows) -> tuple[Agent, Studied]:
-        return study(step, rules, agent, rows)
+    @jax.jit
+    def draw(state: State, first: Any):
+        return of_blocks(rules, state, first)
 
-    return act, see, jax.jit(learn, donate_argnums=0, compiler_options=compiler_options())
+    @partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
+    def move(moving: Agent, still: Any, rows: Rows, drawn: jax.Array):
+        agent = joined(moving, still)
+        agent, studied = study(step, rules, agent, rows, of_block(rules, agent.steps, drawn))
+        return parted(agent)[0], studied
+
+    def learn(agent: Agent, rows: Rows, drawn: jax.Array) -> tuple[Agent, Studied]:
+        moving, still = parted(agent)
+        moving, studied = move(moving, still, rows, drawn)
+        return joined(moving, still), studied
+
+    return act, see, draw, learn
 
 
 class Exploration:
@@ -54,22 +68,23 @@ class Exploration:
         self.rules, self.actions, self.seed, self.numbers = rules, actions, seed, numbers["epsilon"]
         self.epsilon = jax.jit(lambda at, n: jnp.clip(rules.schedule().at(at, n), 0, 1))
         self.span: int | None = None
-        self.explores: Any = None  # (SPAN, r, e)
+        self.drawn: tuple[Any, ...] = ()  # (SPAN, r, ...)
 
-    def of(self, block: int) -> tuple[Any, np.ndarray]:
-        """(whether it explores, an action at random), each (r, e)."""
+    def of(self, block: int) -> tuple[Any, ...]:
+        """(whether it explores (r, e), an action at random (r, e), whether a game does not, whether one does)."""
         span, within = divmod(block, SPAN)
         if span != self.span:
             self.draw(span)
-        return self.explores[within], self.action[within]
+        return tuple(each[within] for each in self.drawn)
 
     def draw(self, span: int) -> None:
         r, e = self.rules.rows, self.rules.environments
         rng = np.random.default_rng([self.seed, 1, span])
         at = (span * SPAN * r + np.arange(SPAN * r, dtype=np.float32)) * e
         epsilon = np.broadcast_to(self.epsilon(at, self.numbers), at.shape).reshape(SPAN, r, 1)
-        self.explores = rng.random((SPAN, r, e), np.float32) < epsilon
-        self.action = rng.integers(0, self.actions, (SPAN, r, e), np.int32)
+        explores = rng.random((SPAN, r, e), np.float32) < epsilon
+        action = rng.integers(0, self.actions, (SPAN, r, e), np.int32)
+        self.drawn = explores, action, (~explores).any(2).tolist(), explores.any(2).tolist()
         self.span = span
 
 
@@ -95,9 +110,10 @@ class HostLoop:
 
     def __init__(self, step: Step, rules: Rules, games: Games, seed: int, numbers: Any):
         self.step, self.rules, self.games, self.seed = step, rules, games, seed
-        self.act, self.see, self.learn = programs(step.structure(), rules.structure())
+        self.act, self.see, self.draw, self.learn = programs(step.structure(), rules.structure())
         self.exploration = Exploration(rules, games.game.actions, seed, numbers)
         self.play: Play | None = None
+        self.drawn: tuple[int | None, Any] = None, None  # what learning draws, and from which step on
 
     def begin(self, agent: Agent, steps: int) -> tuple[Agent, Play]:
         """First episodes; after `steps` steps other ones than at the start, and those in the replay are over."""
@@ -115,33 +131,40 @@ class HostLoop:
         agent, play = (agent, self.play) if self.play is not None else self.begin(agent, start)
         _, seen, ended, length, total, carried, fresh = play
         x = np.asarray(seen)[..., -games.game.observation[-1] :]
-        explores, at_random = self.exploration.of(start // rules.every)
-        asked, mixed = (~explores).any(1) | bool(rules.sequence), explores.any(1)  # (r,)
+        explores, at_random, asked, mixed = self.exploration.of(start // rules.every)
         rows = empty_rows(r, e, games.game.observation, games.game.kind)
+        terminal, truncated = np.zeros((2, r, e), bool)
         params, memory = agent.state.params, agent.state.memory
-        episodes, gained, lengths, lasts, some = 0, 0.0, 0, 0, bool(ended.any())
         for row in range(r):
             action = at_random[row]
-            if asked[row]:
+            if asked[row] or rules.sequence:
                 greedy, carried = self.act(params, memory, seen, carried, fresh if rules.sequence else None)
                 action = np.where(explores[row], action, greedy) if mixed[row] else np.asarray(greedy)
             rows.x[row], rows.action[row] = x, action
-            x, rows.reward[row], terminal, truncated = games.step(action)
-            total += rows.reward[row]
-            length += 1
-            if some:  # of these games the row begins the next episode
-                rows.ends[row, ended] = LAST
-                length[ended] = 0
-                lasts += int(ended.sum())
+            x, rows.reward[row], terminal[row], truncated[row] = games.step(action)
             seen = self.see(seen, x, ended) if rules.stack > 1 else x
-            fresh, ended = ended, terminal | truncated
-            if some := bool(ended.any()):
-                rows.ends[row, terminal], rows.ends[row, truncated] = TERMINAL, TRUNCATED
-                episodes += int(ended.sum())
-                gained += float(total[ended].sum())
-                lengths += int(length[ended].sum())
-                total[ended] = 0
-        self.play = Play(None, seen, ended, length, total, carried, fresh)
-        agent, studied = self.learn(agent, rows)
-        told = np.int32(episodes), np.float32(gained), np.int32(lengths), np.int32(lasts)
+            fresh, ended = ended, terminal[row] | truncated[row]
+        over = terminal | truncated  # (r, e)
+        last = np.concatenate([play.ended[None], over[:-1]])  # rows of last observations: the next begin episodes
+        gained, made = total + rows.reward.cumsum(0, np.float64), length + (~last).cumsum(0)  # (r, e)
+        of_episodes = steps = np.zeros(e)
+        if over.any() or last.any():
+            rows.ends[terminal], rows.ends[truncated], rows.ends[last] = TERMINAL, TRUNCATED, LAST
+            of_episodes, steps = finished(gained, over), finished(made, over)  # (e,)
+        self.play = Play(None, seen, ended, made[-1] - steps, gained[-1] - of_episodes, carried, fresh)
+        told = np.int32(over.sum()), np.float32(of_episodes.sum()), np.int32(steps.sum()), np.int32(last.sum())
+        agent, studied = self.learn(agent, rows, self.drawn_at(agent, start))
         return agent, Block(*told, studied)
+
+    def drawn_at(self, agent: Agent, start: int) -> jax.Array:
+        """What learning draws in the blocks among which the one at `start` is."""
+        first = start - start % (self.rules.every * ahead(self.rules))
+        if first != self.drawn[0]:
+            self.drawn = first, self.draw(agent.state, first)
+        return self.drawn[1]
+
+
+def finished(sums: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """What came together, of running sums (r, e), until the last row in which a game was over: (e,)."""
+    row = len(over) - 1 - over[::-1].argmax(0)
+    return np.where(over.any(0), sums[row, np.arange(len(row))], 0)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import ACT, Agent, Play, keys
+from deltarule.dqn.agent_state import Agent, Play
+from deltarule.dqn.draws import of_acting, of_learning
 from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.exploration import epsilon_greedy
 from deltarule.dqn.input import as_input
@@ -17,6 +18,9 @@ from deltarule.dqn.rules import Rules
 from deltarule.dqn.study import Studied, study
 from deltarule.layers.layer import Context, Memory, Params
 from deltarule.training.step import State, Step
+
+Drawn = tuple[Any, jax.Array]  # of acting, of learning
+UNROLLED = 10  # rows at most that are compiled one after the other, which spares a tenth of a small block
 
 
 class Block(NamedTuple):
@@ -78,24 +82,24 @@ def one_row(step: Step, rules: Rules, environment: Environment, state: State, pl
     return moved, (Rows(x, action, reward, ends), finished)
 
 
-def block(step: Step, rules: Rules, environment: Environment, agent: Agent) -> tuple[Agent, Block]:
+def draws(rules: Rules, environment: Environment, agent: Agent, count: int) -> Drawn:
+    """What the next `count` blocks draw, (count, ...)."""
+    begins = agent.steps + rules.every * jnp.arange(count)
+    acting = jax.vmap(lambda at: of_acting(rules, environment, agent.state, agent.numbers, at))(begins)
+    return acting, jax.vmap(lambda at: of_learning(rules, agent.state, at))(begins + rules.every)
+
+
+def block(step: Step, rules: Rules, environment: Environment, agent: Agent, drawn: Drawn) -> tuple[Agent, Block]:
     """The agent after a block, and what it tells."""
-    r, e, state = rules.rows, rules.environments, agent.state
-    at = agent.steps + e * jnp.arange(r)  # (r,)
-    epsilon = jnp.clip(jnp.broadcast_to(rules.schedule().at(at, agent.numbers["epsilon"]), (r,)), 0, 1)
-    explores, action, worlds, reset = jax.random.split(keys(state, ACT, agent.steps), 4)
-    drawn = {
-        "explores": jax.random.uniform(explores, (r, e)) < epsilon[:, None],
-        "action": jax.random.randint(action, (r, e), 0, environment.actions),
-        "key": jax.random.split(worlds, (r, e)),
-        "fresh": jax.vmap(jax.vmap(environment.reset))(jax.random.split(reset, (r, e))),
-    }
+    acting, learning = drawn
 
     def one(play: Play, drawn: Any):
-        return one_row(step, rules, environment, state, play, drawn)
+        return one_row(step, rules, environment, agent.state, play, drawn)
 
-    play, (rows, finished) = jax.lax.scan(one, agent.play, drawn)
-    agent, studied = study(step, rules, agent._replace(play=play), rows)
+    play, (rows, finished) = jax.lax.scan(
+        one, agent.play, acting, unroll=rules.rows <= UNROLLED and not rules.sequence
+    )
+    agent, studied = study(step, rules, agent._replace(play=play), rows, learning)
     episodes, gained, length, lasts = jax.tree.map(jnp.sum, finished)
     return agent, Block(episodes, gained, length, lasts, studied)
 
@@ -104,12 +108,17 @@ def blocks(
     step: Step, rules: Rules, environment: Environment, room: int, agent: Agent, count: jax.Array
 ) -> tuple[Agent, Block]:
     """The agent after `count` blocks, and what each told, (room,); zeros behind the last."""
-    shapes = jax.eval_shape(lambda agent: block(step, rules, environment, agent)[1], agent)
+    drawn = draws(rules, environment, agent, room)
+
+    def once(agent, number):
+        return block(step, rules, environment, agent, jax.tree.map(lambda a: a[number], drawn))
+
+    shapes = jax.eval_shape(lambda agent: once(agent, 0)[1], agent)
     told = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), shapes)
 
     def one(number, carried):
         agent, told = carried
-        agent, new = block(step, rules, environment, agent)
+        agent, new = once(agent, number)
         return agent, jax.tree.map(lambda all_, each: all_.at[number].set(each), told, new)
 
     return jax.lax.fori_loop(0, count, one, (agent, told))

@@ -153,7 +153,7 @@ class HostPath:
             for number in range(count):  # each block leaves a whole agent, which is kept if the next one fails
                 self.agents[m], each = loop.block(self.agents[m], start + number * self.rules.every)
                 of_agent.append(each)
-            told.append(jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(of_agent)))
+            told.append(jax.tree.map(lambda *leaves: np.stack(leaves), *of_agent))
         return jax.tree.map(lambda *leaves: np.stack(leaves), *told)
 
     def evaluate(self, episodes: int, number: int) -> Played:

@@ -69,12 +69,11 @@ def opened(priorities: Priorities, replay: Replay, rules: Rules) -> Priorities:
     return put(priorities, places, jnp.where(there.ravel(), priorities.most, 0.0))
 
 
-def draw_by_priority(
-    priorities: Priorities, key: jax.Array, count: int, beta: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """(places (n,), weights (n,)): one draw from each of n equal shares of the sum, as the paper does."""
+def draw_by_priority(priorities: Priorities, u: jax.Array, beta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(places (n,), weights (n,)) by u (n,) in [0, 1): one draw from each of n equal shares of the sum, as the
+    paper does."""
     sums = jnp.cumsum(priorities.sums)  # (groups,)
-    u = (jnp.arange(count) + jax.random.uniform(key, (count,))) / count * sums[-1]
+    u = (jnp.arange(len(u)) + u) / len(u) * sums[-1]
     group = jnp.minimum(jnp.searchsorted(sums, u, side="right"), len(sums) - 1)
     inner = jnp.cumsum(priorities.p[group], -1)  # (n, members)
     rest = u - (sums[group] - priorities.sums[group])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import LEARN, Agent, keys
+from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.delta import delta
 from deltarule.dqn.input import as_input
 from deltarule.dqn.learn import Learned, greedy_values
@@ -108,12 +108,11 @@ def missed(rules: Rules, eta: jax.Array, batch: Sequences, error: jax.Array) -> 
     return eta * error.max(-1) + (1 - eta) * error.sum(-1) / jnp.maximum(there.sum(-1), 1)
 
 
-def learn_sequences(step: Step, rules: Rules, agent: Agent) -> tuple[State, Learned]:
-    """The state after all gradient steps of a block."""
+def learn_sequences(step: Step, rules: Rules, agent: Agent, words: jax.Array) -> tuple[State, Learned]:
+    """The state after all gradient steps of a block, by words (k, 2, n)."""
 
-    def one(state: State, number: Any) -> tuple[State, Learned]:
-        key = jax.random.fold_in(keys(state, LEARN, agent.steps), number)
-        batch = sequences_at(agent.replay, rules, *draw(agent.replay, rules, key, (rules.batch_size,)))
+    def one(state: State, words: jax.Array) -> tuple[State, Learned]:
+        batch = sequences_at(agent.replay, rules, *draw(agent.replay, rules, words))
         return sequence_step(step, rules, state, agent.target, agent.numbers["gamma"], batch)
 
-    return jax.lax.scan(one, agent.state, jnp.arange(rules.gradient_steps))
+    return jax.lax.scan(one, agent.state, words)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import LEARN, Agent, keys
+from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.learn import Learned, gradient_step, learn_uniform, targets
 from deltarule.dqn.priorities import LEAST, draw_by_priority, opened, put
 from deltarule.dqn.replay import Array, Rows, append
@@ -25,8 +25,8 @@ class Studied(NamedTuple):
     steps: Array
 
 
-def study(step: Step, rules: Rules, agent: Agent, rows: Rows) -> tuple[Agent, Studied]:
-    """The agent after rows (r, e, ...) that it has acted, and what it learned from its memory."""
+def study(step: Step, rules: Rules, agent: Agent, rows: Rows, drawn: jax.Array) -> tuple[Agent, Studied]:
+    """The agent after rows (r, e, ...) that it has acted, and what it learned by what was drawn for it."""
     replay = append(agent.replay, rows)
     priorities = agent.priorities
     if priorities is not None:
@@ -38,7 +38,7 @@ def study(step: Step, rules: Rules, agent: Agent, rows: Rows) -> tuple[Agent, St
     learn = prioritised if rules.prioritised else sequences if rules.sequence else uniform
 
     def learned(agent: Agent):
-        state, priorities, learned = learn(step, rules, agent)
+        state, priorities, learned = learn(step, rules, agent, drawn)
         told = Studied(learned.loss.mean(), learned.q.mean(), jnp.int32(rules.gradient_steps))
         return state, priorities, told
 
@@ -60,32 +60,30 @@ def moved_target(rules: Rules, agent: Agent, before: jax.Array):
     return jax.lax.cond(due, move, lambda target, params: target, agent.target, agent.state.params)
 
 
-def uniform(step: Step, rules: Rules, agent: Agent):
+def uniform(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
     """Every transition is as likely as any other; all batches are drawn at once."""
-    shape = rules.gradient_steps, rules.batch_size
-    places = draw(agent.replay, rules, keys(agent.state, LEARN, agent.steps), shape)
+    places = draw(agent.replay, rules, drawn)
     batches = transitions_at(agent.replay, rules, agent.numbers["gamma"], *places)  # (k, n, ...)
     state, learned = learn_uniform(step, rules, agent.state, agent.target, batches)
     return state, agent.priorities, learned
 
 
-def sequences(step: Step, rules: Rules, agent: Agent):
+def sequences(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
     """Sequences of steps, for a recurrent network."""
-    state, learned = learn_sequences(step, rules, agent)
+    state, learned = learn_sequences(step, rules, agent, drawn)
     return state, agent.priorities, learned
 
 
-def prioritised(step: Step, rules: Rules, agent: Agent):
+def prioritised(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
     """Transitions, or sequences, in proportion to what they missed when they were last learned from."""
     numbers, e = agent.numbers, rules.environments
     learn = from_sequences if rules.sequence else from_transitions
     grown = jnp.minimum(agent.steps / numbers["beta_steps"], 1.0)
     beta = numbers["beta"] + (1 - numbers["beta"]) * grown
 
-    def one(carried, number):
+    def one(carried, u):
         state, priorities = carried
-        key = jax.random.fold_in(keys(state, LEARN, agent.steps), number)
-        places, weight = draw_by_priority(priorities, key, rules.batch_size, beta)
+        places, weight = draw_by_priority(priorities, u, beta)
         state, learned, error = learn(step, rules, agent, state, (places // e, places % e), weight)
         p = (error + LEAST) ** numbers["alpha"]
         priorities = put(priorities, places, jnp.where(weight > 0, p, 0.0))
@@ -93,7 +91,7 @@ def prioritised(step: Step, rules: Rules, agent: Agent):
         return (state, priorities), learned
 
     start = agent.state, agent.priorities
-    (state, priorities), learned = jax.lax.scan(one, start, jnp.arange(rules.gradient_steps))
+    (state, priorities), learned = jax.lax.scan(one, start, drawn)
     return state, priorities, learned
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from deltarule.dqn.draws import below
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, Replay, place
 from deltarule.dqn.rules import Rules
 
@@ -37,10 +38,10 @@ def beginnings(replay: Replay, rules: Rules) -> jax.Array:
     return jnp.maximum(replay.filled - rules.reach - (rules.stack - 1), 1)
 
 
-def draw(replay: Replay, rules: Rules, key: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """(row, environment) of this shape, each that learning can begin at as likely as any other."""
+def draw(replay: Replay, rules: Rules, words: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(row, environment) by words (2, ...), each that learning can begin at as likely as any other."""
     e = rules.environments
-    number = jax.random.randint(key, shape, 0, beginnings(replay, rules) * e)
+    number = below(words, beginnings(replay, rules) * e)
     return place(replay, number // e + rules.stack - 1), number % e
 
 

@@ -95,7 +95,7 @@ class Games:
         except Exception as error:
             raise self.failed(error) from error
         reward = np.array(reward, np.float32)
-        if not math.isfinite(reward.sum()):
+        if not math.isfinite(reward.dot(reward)) and not np.isfinite(reward).all():
             raise DataError(
                 f"dqn: the environment {self.name} gave a reward that is not finite, {reward.tolist()}"
             )
@@ -104,7 +104,8 @@ class Games:
     def array(self, x: Any) -> np.ndarray:
         """Observations as the replay holds them; raises DataError where one is not finite."""
         array = np.asarray(x, self.game.kind).reshape(self.count, *self.game.observation)
-        if array.dtype == np.float32 and not math.isfinite(array.sum()) and not np.isfinite(array).all():
+        flat = array.ravel()
+        if array.dtype == np.float32 and not math.isfinite(flat.dot(flat)) and not np.isfinite(array).all():
             raise DataError(f"dqn: the environment {self.name} gave an observation that is NaN or infinite")
         return array
 
