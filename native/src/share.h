@@ -31,6 +31,10 @@ class OneThread {
 // Runs part(0) ... part(parts - 1), each once, and returns when all are done; throws what the first to fail threw.
 template <class Part>
 void share(xla::ffi::ThreadPool& pool, int parts, const Part& part) {
+  if (parts == 1) {
+    OneThread one;
+    return part(0);
+  }
   struct Work {
     std::atomic<int> next{0};
     int done = 0;

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
-from deltarule.kernels.product import product
+from deltarule.kernels.product import gradients, product
 from deltarule.kernels.wide import wide
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
@@ -74,10 +74,10 @@ class Dense(Layer):
         x = saved  # (..., i)
         dy = rows(dy).astype(x.dtype)  # (n, o)
         dx = product(dy, params["W"], b_transposed=True)  # (n, i)
-        dparams = {"W": product(rows(x), dy, a_transposed=True)}  # (i, o)
-        if self.bias:
-            dparams["b"] = dy.sum(0)  # (o,)
-        return dx.reshape(x.shape), dparams
+        if not self.bias:
+            return dx.reshape(x.shape), {"W": product(rows(x), dy, a_transposed=True)}
+        dW, db = gradients(rows(x), dy)  # (i, o), (o,)
+        return dx.reshape(x.shape), {"W": dW, "b": db}
 
     def example_norms(self, params, x, dy, context):
         """‖x_n‖² ‖dy_n‖²; of several rows Σ_{r,s} (x_nr · x_ns) (dy_nr · dy_ns), where that takes less memory."""

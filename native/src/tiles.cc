@@ -1,0 +1,183 @@
+#include "tiles.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wuninitialized"  // of GCC 12's own header
+#include <immintrin.h>
+#define DELTARULE_TILES __attribute__((target("avx512f")))
+
+namespace deltarule {
+namespace {
+
+constexpr int64_t kVector = 16;                               // numbers
+constexpr int64_t kNarrow = 12, kNarrowest = 4;               // columns, where a is transposed, and where not
+constexpr int kMost = 4;                                      // vectors of a tile
+constexpr std::array<int, kMost + 1> kRows = {0, 14, 12, 8, 6};  // of a tile of so many vectors
+
+__mmask16 first(int64_t numbers) { return numbers >= kVector ? 0xFFFF : (1u << numbers) - 1; }
+
+// One tile of c; `last` says which numbers of its last vector there are.
+template <int kHeight, int kVectors>
+DELTARULE_TILES void tile(int64_t inner, __mmask16 last, const float* a, int64_t a_row, int64_t a_inner, const float* b,
+                          int64_t b_width, float* c, int64_t c_width) {
+  __m512 sums[kHeight][kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < kHeight; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sums[i][v] = _mm512_setzero_ps();
+  for (int64_t k = 0; k < inner; ++k, a += a_inner, b += b_width) {
+    __m512 row[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      row[v] = v + 1 < kVectors ? _mm512_loadu_ps(b + v * kVector) : _mm512_maskz_loadu_ps(last, b + v * kVector);
+#pragma GCC unroll 16
+    for (int i = 0; i < kHeight; ++i) {
+      const __m512 number = _mm512_set1_ps(a[i * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sums[i][v] = _mm512_fmadd_ps(number, row[v], sums[i][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kHeight; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      _mm512_mask_storeu_ps(c + i * c_width + v * kVector, v + 1 < kVectors ? 0xFFFF : last, sums[i][v]);
+}
+
+using Tile = void (*)(int64_t, __mmask16, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t);
+
+template <int kVectors, int... kHeights>
+constexpr std::array<Tile, sizeof...(kHeights)> of_heights(std::integer_sequence<int, kHeights...>) {
+  return {tile<kHeights + 1, kVectors>...};
+}
+
+// The columns of b that a tile is wide, for all rows.
+template <int kVectors>
+void columns_of(int64_t rows, int64_t inner, __mmask16 last, const float* a, int64_t a_row, int64_t a_inner,
+                const float* b, int64_t b_width, float* c, int64_t c_width) {
+  constexpr int kMostRows = kRows[kVectors];
+  static constexpr auto kTiles = of_heights<kVectors>(std::make_integer_sequence<int, kMostRows>());
+  const int64_t tiles = (rows + kMostRows - 1) / kMostRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t from = rows * t / tiles, height = rows * (t + 1) / tiles - from;
+    kTiles[height - 1](inner, last, a + from * a_row, a_row, a_inner, b, b_width, c + from * c_width, c_width);
+  }
+}
+
+// to[k * to_width + j] = from[j * width + k] for a block of at most 16 by 16.
+DELTARULE_TILES void turn(int64_t columns, int64_t inner, const float* from, int64_t width, float* to, int64_t to_width) {
+  __m512 x[16], y[16];
+  const __mmask16 taken = first(inner), written = first(columns);
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j) x[j] = j < columns ? _mm512_maskz_loadu_ps(taken, from + j * width) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+  for (int j = 0; j < 16; j += 2) {
+    y[j] = _mm512_unpacklo_ps(x[j], x[j + 1]);
+    y[j + 1] = _mm512_unpackhi_ps(x[j], x[j + 1]);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 16; j += 4) {
+    x[j] = _mm512_shuffle_ps(y[j], y[j + 2], 0x44);
+    x[j + 1] = _mm512_shuffle_ps(y[j], y[j + 2], 0xEE);
+    x[j + 2] = _mm512_shuffle_ps(y[j + 1], y[j + 3], 0x44);
+    x[j + 3] = _mm512_shuffle_ps(y[j + 1], y[j + 3], 0xEE);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    y[j] = _mm512_shuffle_f32x4(x[j], x[j + 4], 0x88);
+    y[j + 4] = _mm512_shuffle_f32x4(x[j], x[j + 4], 0xDD);
+    y[j + 8] = _mm512_shuffle_f32x4(x[j + 8], x[j + 12], 0x88);
+    y[j + 12] = _mm512_shuffle_f32x4(x[j + 8], x[j + 12], 0xDD);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    x[j] = _mm512_shuffle_f32x4(y[j], y[j + 8], 0x88);
+    x[j + 8] = _mm512_shuffle_f32x4(y[j], y[j + 8], 0xDD);
+    x[j + 4] = _mm512_shuffle_f32x4(y[j + 4], y[j + 12], 0x88);
+    x[j + 12] = _mm512_shuffle_f32x4(y[j + 4], y[j + 12], 0xDD);
+  }
+#pragma GCC unroll 16
+  for (int k = 0; k < 16; ++k)
+    if (k < inner) _mm512_mask_storeu_ps(to + k * to_width, written, x[k]);
+}
+
+// to (rows, columns) = from (columns, rows) transposed.
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t width, float* to, int64_t to_width) {
+  for (int64_t j = 0; j < columns; j += kVector)
+    for (int64_t k = 0; k < rows; k += kVector)
+      turn(columns - j, rows - k, from + j * width + k, width, to + k * to_width + j, to_width);
+}
+
+// At least so many numbers, which the thread keeps for the next time.
+float* scratch(std::vector<float>& kept, int64_t numbers) {
+  kept.resize(std::max<size_t>(kept.size(), numbers));
+  return kept.data();
+}
+
+// c of few columns, as the transpose of c^T = b^T a^T, whose rows fill vectors.
+void multiply_narrow(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
+                     const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width) {
+  static thread_local std::vector<float> turned, product;
+  if (a_row != 1) {
+    transpose(inner, rows, a, a_row, scratch(turned, inner * rows), rows);
+    a = turned.data(), a_inner = rows;
+  }
+  float* narrow = scratch(product, columns * rows);
+  multiply_tiles(columns, rows, inner, b, b_transposed ? b_width : 1, b_transposed ? 1 : b_width, a, a_inner, false,
+                 narrow, rows);
+  transpose(rows, columns, narrow, rows, c, c_width);
+}
+
+}  // namespace
+
+bool has_tiles() {
+  static const bool has = __builtin_cpu_supports("avx512f");
+  return has;
+}
+
+void multiply_tiles(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
+                    const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width) {
+  static thread_local std::vector<float> laid;
+  if (rows >= kVector && columns <= (a_row == 1 ? kNarrow : kNarrowest))
+    return multiply_narrow(rows, columns, inner, a, a_row, a_inner, b, b_width, b_transposed, c, c_width);
+  const int64_t vectors = (columns + kVector - 1) / kVector, tiles = (vectors + kMost - 1) / kMost;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t from = vectors * t / tiles, count = vectors * (t + 1) / tiles - from, column = from * kVector;
+    const int64_t wide = std::min(columns - column, count * kVector);
+    const __mmask16 last = first(wide - (count - 1) * kVector);
+    const float* panel = b + column;
+    int64_t width = b_width;
+    if (b_transposed) {
+      width = count * kVector;
+      panel = scratch(laid, inner * width);
+      transpose(inner, wide, b + column * b_width, b_width, laid.data(), width);
+    }
+    const auto at = [&](auto vectors) {
+      columns_of<vectors()>(rows, inner, last, a, a_row, a_inner, panel, width, c + column, c_width);
+    };
+    switch (count) {
+      case 1: at(std::integral_constant<int, 1>()); break;
+      case 2: at(std::integral_constant<int, 2>()); break;
+      case 3: at(std::integral_constant<int, 3>()); break;
+      default: at(std::integral_constant<int, 4>());
+    }
+  }
+}
+
+}  // namespace deltarule
+
+#else
+
+namespace deltarule {
+
+bool has_tiles() { return false; }
+void multiply_tiles(int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*, int64_t, bool, float*,
+                    int64_t) {}
+
+}  // namespace deltarule
+
+#endif

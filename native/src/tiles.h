@@ -1,0 +1,19 @@
+// A product of matrices that fit a core's caches: C = A B in tiles of C, each of which stays in registers.
+//
+// A tile is a few rows of at most four vectors. For each k it takes the row k of B as vectors, and of A a number for
+// each of its rows. So B is read with its rows one after the other; where it is given transposed it is laid so first.
+// For processors with AVX-512; others compute by oneDNN.
+#pragma once
+
+#include <cstdint>
+
+namespace deltarule {
+
+// Whether this processor computes tiles.
+bool has_tiles();
+
+// c (rows, columns) = a b; a[i * a_row + k * a_inner], b[k * b_width + j], or b[j * b_width + k] where transposed.
+void multiply_tiles(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
+                    const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width);
+
+}  // namespace deltarule
