@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from deltarule.layers.random_bits import mix
 
 ORDER = 0x72646572
+AT_ONCE = 1024  # positions: XLA would share a round over more among threads, whose meeting takes longer than it
 
 
 def permutation(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
@@ -32,7 +33,11 @@ def permutation(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
         pair = jnp.maximum(x, partner)
         return jnp.where((pair * factor + shift) >> 31 == 0, x, partner)  # (n,)
 
-    order = jax.lax.fori_loop(0, rounds, swap, jnp.arange(n, dtype=jnp.uint32))
+    def places(first):
+        return jax.lax.fori_loop(0, rounds, swap, first + jnp.arange(size, dtype=jnp.uint32))
+
+    size = min(n, AT_ONCE)
+    order = jax.lax.map(places, jnp.arange(0, n, size, dtype=jnp.uint32)).reshape(-1)[:n]
     return order.astype(jnp.int32)
 
 
