@@ -22,7 +22,7 @@ using Matrix = ffi::Buffer<ffi::F32>;
 using Result = ffi::ResultBuffer<ffi::F32>;
 
 constexpr int64_t kLine = 16;  // floats
-constexpr int64_t kPart = 1 << 19;  // multiply-adds, for which it pays to wake a thread
+constexpr int64_t kPart = 1 << 20;  // multiply-adds, for which it pays to wake a thread
 
 constexpr int64_t kFits = 1 << 20;  // numbers of a, b and c
 constexpr int64_t kBlock = 128;     // rows that are summed one after the other

@@ -1,4 +1,4 @@
-"""The native kernels: products that oneDNN computes on a CPU, where the companion `deltarule-onednn` is installed.
+"""The native kernels: what oneDNN and code beside it compute on a CPU, where `deltarule-onednn` is installed.
 
 Every product has a form in XLA, which is always there; it is also what any other device runs. The environment
 variable DELTARULE_KERNELS chooses: `auto` (the default: native where installed), `xla`, or `onednn`, which is an
@@ -17,7 +17,7 @@ import numpy as np
 from deltarule.errors import SettingError
 from deltarule.kernels.shares import devices
 
-VERSION = "0.3.0"  # of the companion, whose kernels are called here
+VERSION = "0.4.0"  # of the companion, whose kernels are called here
 
 
 @cache
