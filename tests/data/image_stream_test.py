@@ -150,6 +150,88 @@ def test_too_little_memory_says_how_much_is_the_least(tmp_path):
     assert block_length(stream.source.preprocessing, 1) == 1
 
 
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of class folders: 40 dark and 60 light images, and what belongs to no class."""
+    for number in range(100):
+        light = number >= 40
+        array = pixels(6, 8, 3, seed=number) // 2 + 128 * np.uint8(light)
+        write(tmp_path / "photos" / ("light" if light else "dark") / f"{number:03}.png", array)
+    (tmp_path / "photos" / "light" / "notes.txt").write_text("taken in May")
+    return tmp_path / "photos"
+
+
+def test_a_folder_is_a_stream_that_a_model_learns_from(photos):
+    data = dr.stream(photos, memory="100 kB")
+    assert data.shape == (100, 6, 8, 3)
+    assert data.chunk_rows(10) < 100
+    assert data.source.found.threads == 100_000 // 4 // (12 * 48 + 16 * 144)
+    x, y = read(data, order="none")
+    files = sorted(photos.rglob("*.png"))
+    for path, image, kind in zip((data.source.files.paths[at] for at in range(100)), x, y, strict=True):
+        np.testing.assert_allclose(image, read_images([str(path)], AS_THEY_ARE)[0][0] / 255, rtol=1e-6)
+        assert ("dark", "light")[kind] == path.parent.name
+    assert sorted(data.source.files.paths) == files
+    model = dr.Model(dr.Chain(dr.Flatten(), dr.Dense(2)), dr.SoftmaxCrossEntropy(), dr.Adam(0.01))
+    history = model.fit(data, epochs=15, batch_size=10, validation=0.2, progress=False)
+    assert history["validation_accuracy"][-1] > 0.9
+    assert model.evaluate(data)["accuracy"] > 0.9
+    assert model.evaluate(x, y)["loss"] == pytest.approx(model.evaluate(data)["loss"])
+
+
+def test_processes_share_a_folder(photos):
+    """Each reads its half of the batches of one."""
+    one, *two = (dr.stream(photos, memory="100 kB", shard=shard) for shard in ((0, 1), (0, 2), (1, 2)))
+    for whole, *halves in zip(*(each.chunks(1, 10) for each in (one, *two)), strict=True):
+        together = [half.x[: len(half.y)].reshape(-1, 5, *one.shape[1:]) for half in halves]
+        np.testing.assert_array_equal(
+            np.concatenate(together, 1).reshape(-1, *one.shape[1:])[: len(whole.y)], whole.x[: len(whole.y)]
+        )
+
+
+def test_images_of_a_folder_are_converted_and_broken_ones_left_out(photos):
+    write(photos / "dark" / "large.png", pixels(20, 30))
+    truncate(str(photos / "dark" / "large.png"))
+    with pytest.raises(DataError, match="Set image_size = 6x8 to resize all, and channels = 3"):
+        dr.stream(photos)
+    data = dr.stream(photos, image_size="4x5", channels=1, corrupt="skip")
+    assert data.shape == (100, 4, 5, 1)
+    x, y = read(data)
+    assert 0 <= x.min() < x.max() <= 1
+    assert (y == (x.mean((1, 2, 3)) > 0.5)).all()
+
+
+def test_a_tenth_of_a_small_folder_is_held_out(photos):
+    assert 8 <= dr.stream(photos).divided(0.1)[1].examples <= 12
+
+
+def test_a_table_with_figures_beside_it_is_a_table(photos):
+    (photos / "table.csv").write_text("a,y\n1,2\n3,4\n")
+    assert dr.stream(photos).shape == (2, 1)
+
+
+def test_a_folder_that_cannot_be_is_told(photos):
+    for folder, settings, error, said in (
+        (photos, {"target": "class"}, SettingError, "target is for tables; of images"),
+        (
+            photos,
+            {"image_size": (4, 5)},
+            SettingError,
+            r"height x width in pixels, such as 32x32, but got \(4, 5\)",
+        ),
+        (photos, {"channels": 2}, SettingError, "channels must be 1 for grey or 3 for colour.* got channels=2"),
+        (photos, {"corrupt": "ignore"}, SettingError, "corrupt='ignore'"),
+        (photos / "dark", {}, DataError, r"expected a folder for each class, but there are only images \(40\)"),
+        (photos.parent, {}, FileError, "expected files with the suffix .parquet"),
+        ("absent.csv", {"channels": 1}, SettingError, "corrupt are for a folder that holds .* absent.csv is none"),
+    ):
+        with pytest.raises(error, match=said):
+            dr.stream(folder, **settings)
+    (photos / "dark").rename(photos.parent / "dark")
+    with pytest.raises(DataError, match="at least two classes, but there is only 'light'"):
+        dr.stream(photos)
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells of the peak of its memory")
 def test_memory_stays_within_its_bound(tmp_path):
     """Images that are 79 MB as numbers, within 12 MB."""

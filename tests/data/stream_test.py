@@ -78,14 +78,17 @@ def test_a_batch_mixes_all_blocks_of_its_chunk(tmp_path):
     assert np.mean(several) > 0.7 * min(stream.shuffle_quality(10).blocks, 10)
 
 
-def test_processes_share_each_chunk_and_make_the_order_of_one(tmp_path):
-    folder = numbered(tmp_path / "set", 1010)
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_share_each_chunk_and_make_the_order_of_one(tmp_path, count):
+    folder, size = numbered(tmp_path / "set", 1010), 20 // count
     one = list(dr.stream(folder, memory="40 kB").chunks(1, 20))
-    two = [list(dr.stream(folder, memory="40 kB", shard=(index, 2)).chunks(1, 20)) for index in range(2)]
-    for whole, *halves in zip(one, *two, strict=True):
-        assert all(len(half.x) == len(whole.x) // 2 for half in halves)
+    several = [
+        list(dr.stream(folder, memory="40 kB", shard=(index, count)).chunks(1, 20)) for index in range(count)
+    ]
+    for whole, *parts in zip(one, *several, strict=True):
+        assert all(len(part.x) == len(whole.x) // count for part in parts)
         for step in range(whole.steps):
-            together = [half.x[: len(half.y)][step * 10 : step * 10 + 10, 0] for half in halves]
+            together = [part.x[: len(part.y)][step * size : step * size + size, 0] for part in parts]
             expected = whole.x[: whole.examples][step * 20 : step * 20 + 20, 0]
             assert np.concatenate(together).tolist() == expected.tolist()
 

@@ -15,7 +15,6 @@ from deltarule.data.image_preprocessing import ImagePreprocessing
 from deltarule.data.image_stream import CodedImages
 from deltarule.errors import DataError, DeltaruleError, FileError, SettingError
 from deltarule.experiment import evaluate, images, predict, train
-from deltarule.experiment.images import image_size
 from deltarule.experiment.network import image_network
 from deltarule.job import Job, read_settings
 from deltarule.kernels.native import described
@@ -243,7 +242,7 @@ def test_a_folder_is_streamed_within_a_memory(folder, result, streamed):
     assert saved["mean"] == pytest.approx(whole["mean"], rel=1e-12)
     assert saved["deviation"] == pytest.approx(whole["deviation"], rel=1e-12)
     assert {**saved, "mean": 0, "deviation": 0} == {**whole, "mean": 0, "deviation": 0}
-    assert any("read in chunks of 160, within 300 kB; each chunk mixes" in note for note in streamed.notes)
+    assert any("read in chunks of 192, within 300 kB; each chunk mixes" in note for note in streamed.notes)
     record = json.loads((streamed.folder / "record.json").read_text())
     assert record["data"] == {"file": str(folder / "digits"), "unit": "images", "training": 480, "held_out": 120}
     assert "picture" in record["worst"]["pictures"][0]
@@ -367,8 +366,3 @@ def test_the_model_itself_refuses_images_of_another_shape(result):
         dr.ShapeError, match=r"examples of shape \(n, 8, 8, 1\), as in training, got \(3, 8, 9, 1\)"
     ):
         result.model.predict(np.zeros((3, 8, 9, 1)))
-
-
-def test_an_image_size_is_height_and_width():
-    assert image_size("32x48") == (32, 48)
-    assert image_size(None) is None

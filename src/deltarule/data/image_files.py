@@ -170,6 +170,11 @@ class ImageFiles:
         """What `work` makes of each image, uint8 (h, w, i), of which few are in memory at a time."""
         return self.each(lambda index: work(_pixels(self.files[index], self.shape)), places, doing)
 
+    def look_into(self) -> None:
+        """Decode every image once, so that all are known that cannot be read."""
+        for _ in self.of_each(lambda _: None, self.whole, "looking into"):
+            pass
+
     def tell(self, notes: list[str]) -> None:
         """Notes which files are left out."""
         if self.broken:

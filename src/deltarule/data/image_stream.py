@@ -12,12 +12,14 @@ import numpy as np
 
 from deltarule.data.block_order import FILES, permuted
 from deltarule.data.file_set import Files
-from deltarule.data.image_files import ImageFiles
+from deltarule.data.image_files import Conversion, Corrupt, ImageFiles
 from deltarule.data.image_preprocessing import ImagePreprocessing
+from deltarule.data.images import check_classes, labelled_files
 from deltarule.data.stream import Stream
+from deltarule.data.target import Target
 from deltarule.errors import FileError
 
-BLOCK = 64  # images of a block, at most
+BLOCK, LEAST = 64, 32  # images of a block, at most; and blocks, at least, so that a share of them can be held out
 BYTES = 5  # of a value, as uint8 and as float32
 
 
@@ -95,9 +97,28 @@ def image_stream(
         FileError: a file that is not there any more.
     """
     order = np.arange(len(places)) if seed is None else permuted(seed, FILES, 0, len(places))
-    length = block_length(preprocessing, memory)
+    length = min(block_length(preprocessing, memory), -(-len(order) // LEAST))
     source = CodedImages(found, preprocessing, places[order], y[order], length)
     return Stream(source, np.arange(len(source.rows)), memory, seed or 0)
+
+
+def folder_stream(folder: str, conversion: Conversion, corrupt: Corrupt, memory: int, seed: int) -> Stream:
+    """The images in class folders, their pixels from 0 to 1, and the numbers of their classes, by name in order.
+
+    Raises:
+        FileError, DataError: what is wrong with the folder or the images in it.
+    """
+    files, labels = labelled_files(folder, [])
+    check_classes(folder, labels)
+    found = ImageFiles(files, conversion, None, corrupt, memory=memory)
+    if corrupt == "skip":
+        found.look_into()
+    classes, y = np.unique(labels, return_inverse=True)
+    goal = Target("class", "classification", tuple(classes.tolist()))
+    channels = found.shape[2]
+    as_they_are = ImagePreprocessing(found.shape, "uint8", conversion, (0.0,) * channels, (1.0,) * channels, goal)
+    places = np.array(found.whole)
+    return image_stream(found, as_they_are, places, y[places].astype(np.int32), memory, seed)
 
 
 def block_length(preprocessing: ImagePreprocessing, memory: int, most: int = BLOCK) -> int:

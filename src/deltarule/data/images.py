@@ -1,5 +1,7 @@
 """Images with their labels: a folder that holds a folder for each class, or the arrays of a .npz file."""
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 
 from deltarule.data.arrays import as_features, as_weights, read_npz
 from deltarule.data.delimited import listed
+from deltarule.data.file_set import Data, is_table
 from deltarule.data.image_files import AS_THEY_ARE, SUFFIXES, Conversion, Corrupt, Shape, read_images
 from deltarule.data.target import Label
-from deltarule.errors import DataError, FileError, ShapeError
+from deltarule.errors import DataError, FileError, SettingError, ShapeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,6 +85,36 @@ def labelled_files(folder: str, notes: list[str]) -> tuple[list[str], list[str]]
         _tell_deeper(each, deeper, notes)
     _tell_others(folder, others, notes)
     return files, labels
+
+
+def check_classes(folder: str, labels: Sequence[str]) -> None:
+    """Raise `DataError` where all images are of one class."""
+    if len(set(labels)) < 2:
+        raise DataError(
+            f"{folder}: expected a folder for each of at least two classes, but there is only {labels[0]!r}. "
+            "Bring images of another class, or name the folder above it."
+        )
+
+
+def holds_images(data: Data) -> bool:
+    """Whether a folder holds images, in it or in folders of it, and no table."""
+    if not isinstance(data, (str, os.PathLike)) or any(map(is_table, Path(data).glob("*"))):
+        return False
+    return any(each.suffix.lower() in SUFFIXES for at in ("*", "*/*") for each in Path(data).glob(at))
+
+
+def height_and_width(text: str | None) -> tuple[int, int] | None:
+    """Return height and width from text such as 32x48.
+
+    >>> height_and_width("32x48")
+    (32, 48)
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", str(text))
+    if found is None:
+        raise SettingError(f"image_size: expected height x width in pixels, such as 32x32, but got {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def image_files(paths: Sequence[str], notes: list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Images as examples: what to learn from a folder of class folders, and what to predict in other files."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,15 @@ from deltarule.data.facts import Moments
 from deltarule.data.image_files import SUFFIXES, Conversion, Corrupt, ImageFiles, words
 from deltarule.data.image_preprocessing import ImagePreprocessing, moments
 from deltarule.data.image_stream import block_length, image_stream
-from deltarule.data.images import Images, Reader, image_files, labelled_files, read_image_arrays
+from deltarule.data.images import (
+    Images,
+    Reader,
+    check_classes,
+    height_and_width,
+    image_files,
+    labelled_files,
+    read_image_arrays,
+)
 from deltarule.data.memory import as_bytes, told
 from deltarule.data.stream import Stream
 from deltarule.data.target import Label, Target, Task, present, strata
@@ -50,7 +57,7 @@ def prepare(job: Job, progress: bool | None) -> Prepared:
     refuse_others(dataclasses.replace(job, memory=None), "images")
     refuse_settings(job, ("target",), "is for tables: the target of images is their folder, or y in a .npz file")
     notes: list[str] = []
-    conversion = Conversion(image_size(job.image_size), job.channels)
+    conversion = Conversion(height_and_width(job.image_size), job.channels)
     task = job.task if job.task in ("classification", "regression") else None
     if Path(job.data).suffix.lower() == ".npz" and not Path(job.data).is_dir():
         refuse_settings(job, FOR_FILES, "is for image files, and these are arrays")
@@ -176,8 +183,7 @@ def examples(
         files, labels = class_folders(data, notes, preparation.goal)
         found = known_files(preparation, files, corrupt, reading)
         if corrupt == "skip":
-            for _ in found.of_each(lambda _: None, found.whole, "looking into"):
-                pass
+            found.look_into()
     found.tell(notes)
     y = preparation.goal.encode(pl.Series(labels))
     return image_stream(found, preparation, np.array(found.whole), y[found.whole], as_bytes(MEMORY))
@@ -186,16 +192,11 @@ def examples(
 def class_folders(folder: str, notes: list[str], goal: Target | None = None) -> tuple[list[str], list[Label]]:
     """The images in the class folders, and their classes: at least two of them, or those of `goal`."""
     files, labels = labelled_files(folder, notes)
-    found = sorted(set(labels))
     if goal is None:
-        if len(found) < 2:
-            raise DataError(
-                f"{folder}: expected a folder for each of at least two classes, but there is only {found[0]!r}. "
-                "Bring images of another class, or name the folder above it."
-            )
+        check_classes(folder, labels)
         return files, list(labels)
     classes = {str(each): each for each in goal.classes}
-    if unknown := [each for each in found if each not in classes]:
+    if unknown := sorted({each for each in labels if each not in classes}):
         raise DataError(
             f"{folder}: expected folders named after the classes of training ({listed(classes, 10)}), but got "
             f"{listed(unknown)}. Rename or move these folders, or train with them."
@@ -225,17 +226,3 @@ def known_labels(found: Images) -> "pl.Series":
     if found.labels is None:
         raise DataError("expected arrays x and y, where y is the label of each image, but there is only x")
     return found.labels
-
-
-def image_size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from text such as 32x48.
-
-    >>> image_size("32x48")
-    (32, 48)
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise SettingError(f"image_size: expected height x width in pixels, such as 32x32, but got {text!r}")
-    return int(found[1]), int(found[2])
