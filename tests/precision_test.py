@@ -18,29 +18,35 @@ half_types = pytest.mark.parametrize("half", ["bfloat16", "float16"])
 def case(layer, shape, half):
     """Parameters, input and cotangent that both half types hold exactly, and the context; x is off the kinks."""
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), "bfloat16"), layer.init(rng, shape))
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype("bfloat16"), layer.init(rng, shape))
     params = lowered(in_float32(params), half)
     if isinstance(layer, layers.Embedding):
-        x = jnp.asarray(rng.integers(0, layer.levels, shape), jnp.float32)
+        x = rng.integers(0, layer.levels, shape).astype("float32")
     else:
-        x = jnp.asarray(rng.uniform(0.2, 1.5, shape) * rng.choice([-1, 1], shape), "bfloat16").astype(half)
-    dy = jnp.asarray(rng.normal(size=layer.shape(shape)), "bfloat16").astype(half)
+        x = (rng.uniform(0.2, 1.5, shape) * rng.choice([-1, 1], shape)).astype("bfloat16").astype(half)
+    dy = rng.normal(size=layer.shape(shape)).astype("bfloat16").astype(half)
     return params, x, dy, Context(jax.random.key(0), layer.memory(shape))
 
 
 def passes(layer, params, x, dy, context):
     """(y, dx, dparams, the memory after)."""
+    return all_passes(layer, [(params, x, dy, context)])[0]
 
-    def both(params, x, dy):
-        y, saved = layer.forward(params, x, context)
-        dx, dparams = layer.backward(params, saved, dy)
-        return y, dx, dparams, layer.remember(context.memory, saved)
 
-    return jax.jit(both)(params, x, dy)
+def all_passes(layer, cases):
+    """The passes of several cases, in one program."""
+
+    def each(arrays):
+        for (params, x, dy), (*_, context) in zip(arrays, cases, strict=True):
+            y, saved = layer.forward(params, x, context)
+            dx, dparams = layer.backward(params, saved, dy)
+            yield y, dx, dparams, layer.remember(context.memory, saved)
+
+    return jax.jit(lambda arrays: list(each(arrays)))([arrays for *arrays, _ in cases])
 
 
 def in_float32(tree):
-    return jax.tree.map(lambda a: a.astype(jnp.float32), tree)
+    return jax.tree.map(lambda a: np.asarray(a, np.float32), tree)
 
 
 def types(tree):
@@ -56,10 +62,10 @@ def near(got, expected, half, roundings=ROUNDINGS):
 
 @pytest.mark.parametrize(("layer", "shape"), EXAMPLES, ids=lambda value: str(value))
 def test_a_layer_in_half_keeps_its_types_and_is_near_float32(layer, shape):
-    expected = passes(layer, *case(layer, shape, "float32"))
-    for half in ("bfloat16", "float16"):
-        params, x, dy, context = case(layer, shape, half)
-        y, dx, dparams, memory = got = passes(layer, params, x, dy, context)
+    cases = {half: case(layer, shape, half) for half in ("float32", "bfloat16", "float16")}
+    expected, *in_half = all_passes(layer, cases.values())
+    for half, got in zip(("bfloat16", "float16"), in_half, strict=True):
+        (params, x, _, context), (y, dx, dparams, memory) = cases[half], got
         predicted = jax.eval_shape(layer.predict, params, x, context.memory)
         assert types((y, dx, predicted)) == (half,) * 3
         assert types(dparams) == types(params)

@@ -1,4 +1,4 @@
-"""Products of two matrices and the gradients of a dense layer: XLA's form and the native one, transposed or not."""
+"""Products of two matrices and the gradients of a dense layer, in XLA's form and the native one."""
 
 import jax
 import jax.numpy as jnp

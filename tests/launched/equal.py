@@ -1,11 +1,10 @@
 """Steps of a small network with batch normalisation and dropout; process 0 prints what came out, and where.
 
-An epoch has four steps, and there are as many as the first argument says; the second is a set that is streamed.
+An epoch has four steps, and there are as many as the argument says.
 """
 
 import json
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -30,8 +29,6 @@ def losses(epochs: int) -> dict:
 
 
 if __name__ == "__main__":
-    from streamed import fitted  # beside this script
-
-    told = losses(int(sys.argv[1])) | {"streamed": fitted(Path(sys.argv[2]))}
+    told = losses(int(sys.argv[1])) | {"processes": jax.process_count()}
     if is_first():
-        print(json.dumps({**told, "processes": jax.process_count()}))
+        print(json.dumps(told))

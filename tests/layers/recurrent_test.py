@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("float64")
 def case(layer, shape, seed=0):
     """Parameters, x and a cotangent, all random."""
     rng = np.random.default_rng(seed)
-    params = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), layer.init(rng, shape))
-    return params, jnp.asarray(rng.normal(size=shape)), jnp.asarray(rng.normal(size=layer.shape(shape)))
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape), layer.init(rng, shape))
+    return params, rng.normal(size=shape), rng.normal(size=layer.shape(shape))
 
 
 def passes(layer, params, x, dy, context=None):
@@ -50,7 +50,7 @@ def compiled(layer):
 def close(got, expected, bound=1e-12):
     assert jax.tree.structure(got) == jax.tree.structure(expected)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=bound * max(1, float(abs(jnp.asarray(b)).max())))
+        np.testing.assert_allclose(a, b, rtol=0, atol=bound * max(1, float(np.abs(b).max())))
 
 
 def one_by_one(layer, params, x, dy, pieces):
@@ -58,13 +58,13 @@ def one_by_one(layer, params, x, dy, pieces):
 
     Outputs and dx are zero where no piece is.
     """
-    y, dx, sums = np.zeros(dy.shape), np.zeros(x.shape), jax.tree.map(jnp.zeros_like, params)
+    y, dx, sums = np.zeros(dy.shape), np.zeros(x.shape), jax.tree.map(np.zeros_like, params)
     for example, steps in pieces:
         place = (example,) if dy.ndim == 2 else (example, steps)
         alone_dy = dy[place][None]
         alone_y, alone_dx, dparams = passes(layer, params, x[example, steps][None], alone_dy)
         y[place], dx[example, steps] = alone_y[0], alone_dx[0]
-        sums = jax.tree.map(jnp.add, sums, dparams)
+        sums = jax.tree.map(np.add, sums, dparams)
     return y, dx, sums
 
 
@@ -168,7 +168,7 @@ def test_the_derivative_stops_where_the_window_begins():
         return layer.forward(params, x[:, 4:], Context(memory=jax.lax.stop_gradient(moved)))[0]
 
     expected_params, expected_x = jax.vjp(jax.jit(truncated), params, x)[1](dy[:, 4:])
-    close((jnp.pad(dx, ((0, 0), (4, 0), (0, 0))), dparams), (expected_x, expected_params))
+    close((np.pad(dx, ((0, 0), (4, 0), (0, 0))), dparams), (expected_x, expected_params))
 
 
 def test_the_memory_keeps_its_own_precision():

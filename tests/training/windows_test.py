@@ -1,5 +1,7 @@
 """Truncated back-propagation through time: against the full one, against autodiff, and its bookkeeping."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +32,7 @@ def batch(n=5, steps=12, **more):
 
 def wide(state):
     """The state in float64."""
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if a.dtype == np.float32 else jnp.asarray(a), state)
+    return jax.tree.map(lambda a: np.asarray(a, np.float64) if a.dtype == np.float32 else a, state)
 
 
 def through(window, data, step=STEP):
@@ -38,17 +40,22 @@ def through(window, data, step=STEP):
     carried = carried_step(step, Window.of(window))
     state = begin(carried, wide(step.init(data.x.shape, 0)), data.x.shape)
     every = jnp.arange(len(data.x)), jnp.ones(len(data.x), bool)
-    return jax.jit(lambda s: through_windows(carried, s, data, *every, Window.of(window)))(wide(state))
+    return jax.jit(lambda s, data: through_windows(carried, s, data, *every, Window.of(window)))(wide(state), data)
+
+
+def moved(params, gradient):
+    """The parameters after a step."""
+    return jax.tree.map(lambda p, d: np.subtract(p, RATE * np.asarray(d)), params, gradient)
 
 
 def apart(a, b):
-    return max(float(jnp.abs(p - q).max()) for p, q in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+    return max(float(np.abs(np.subtract(p, q)).max()) for p, q in zip(*map(jax.tree.leaves, (a, b)), strict=True))
 
 
 def test_a_window_as_long_as_the_sequence_is_the_whole_of_time():
     with jax.enable_x64(True):
         data = batch()
-        full, report = STEP(wide(STEP.init(data.x.shape, 0)), data)
+        full, report = jax.jit(STEP)(wide(STEP.init(data.x.shape, 0)), data)
         state, reports = through(12, data)
         assert apart(full.params, state.params) <= 1e-12
         assert abs(reports.loss[0] - report.loss) <= 1e-12
@@ -61,13 +68,15 @@ def test_each_window_is_a_step_whose_state_before_is_a_constant():
         memory = wide(carried_step(STEP, Window.of(5)).net.memory(data.x.shape))
         net = carried_step(STEP, Window.of(5)).net
 
-        def loss(params, memory, part):
-            y, saved = net.forward(params, data.x[:, part], Context(jax.random.key(0), memory))
-            return jnp.mean((y - data.target[:, part]) ** 2), net.remember(memory, saved)
+        @jax.jit
+        @functools.partial(jax.grad, has_aux=True)
+        def gradient_of(params, memory, x, target):
+            y, saved = net.forward(params, x, Context(jax.random.key(0), memory))
+            return jnp.mean((y - target) ** 2), net.remember(memory, saved)
 
         for part in (slice(0, 5), slice(5, 10), slice(10, 12)):
-            gradient, memory = jax.grad(loss, has_aux=True)(params, memory, part)
-            params = jax.tree.map(lambda p, d: p - RATE * d, params, gradient)
+            gradient, memory = gradient_of(params, memory, data.x[:, part], data.target[:, part])
+            params = moved(params, gradient)
         state, reports = through(5, data)
         assert apart(params, state.params) <= 1e-12
         assert reports.weight.tolist() == [25, 25, 10]
@@ -86,18 +95,19 @@ def test_windows_that_overlap_count_each_prediction_once_and_reach_further_back(
             error = y[:, counted] - data.target[:, new : new + 3]
             return jnp.mean(error**2), carried.remember(first, saved)
 
+        @jax.jit
+        def onward(params, memory, x):
+            return plain.remember(memory, plain.forward(params, x, Context(jax.random.key(0), memory))[1])
+
         plain = carried_step(STEP, Window.of(3)).net
         memory = wide(plain.memory(data.x.shape))
         for new in range(0, 12, 3):
             start = max(new - 4, 0)
-            gradient = jax.grad(loss, has_aux=True)(params, memory, start, new)[0]
+            gradient = jax.jit(jax.grad(loss, has_aux=True), static_argnums=(2, 3))(params, memory, start, new)[0]
             ahead = max(new + 3 - 4, 0) - start  # the next window begins so many steps behind this one
             if ahead:
-                _, saved = plain.forward(
-                    params, data.x[:, start : start + ahead], Context(jax.random.key(0), memory)
-                )
-                memory = plain.remember(memory, saved)
-            params = jax.tree.map(lambda p, d: p - RATE * d, params, gradient)
+                memory = onward(params, memory, data.x[:, start : start + ahead])
+            params = moved(params, gradient)
         state, reports = through((3, 7), data)
         assert apart(params, state.params) <= 1e-12
         assert reports.weight.tolist() == [15, 15, 15, 15]
@@ -119,20 +129,20 @@ def test_sequences_of_different_lengths_are_those_sequences_one_by_one():
             total = reports.weight[k]
 
             def loss(params, k=k, total=total, memories=memories):
-                value, moved = 0.0, []
+                value, after = 0.0, []
                 for row, (length, memory) in enumerate(zip(lengths, memories, strict=True)):
                     part = slice(4 * k, min(4 * k + 4, length))
                     if part.start >= part.stop:
-                        moved.append(memory)
+                        after.append(memory)
                         continue
                     x, target = together.x[row : row + 1, part], together.target[row : row + 1, part]
                     y, saved = net.forward(params, x, Context(jax.random.key(0), memory))
                     value += ((y - target) ** 2).sum() / 2 / total
-                    moved.append(net.remember(memory, saved))
-                return value, moved
+                    after.append(net.remember(memory, saved))
+                return value, after
 
-            gradient, memories = jax.grad(loss, has_aux=True)(params)
-            params = jax.tree.map(lambda p, d: p - RATE * d, params, gradient)
+            gradient, memories = jax.jit(jax.grad(loss, has_aux=True))(params)
+            params = moved(params, gradient)
         assert apart(params, state.params) <= 1e-12
 
 
@@ -164,18 +174,19 @@ def test_an_epoch_starts_every_group_of_sequences_at_zero_and_leaves_the_model_w
     data = jax.device_put(Batch(x, y, np.ones(7, np.float32)))
     program = windows_program(STEP.structure(), 3, "none", Window.of(4))
     state = jax.device_put(STEP.init(x.shape, 0))
-    moved, loss = program(state, data)
+    whole, loss = program(state, data)
     by_hand, losses = state, []
-    for rows in (jnp.arange(3), jnp.arange(3, 6), jnp.array([6])):
-        carried = carried_step(STEP, Window.of(4))
+    carried = carried_step(STEP, Window.of(4))
+    group = jax.jit(lambda s, rows: through_windows(carried, s, data, rows, rows >= 0, Window.of(4)))
+    for rows in (np.arange(3), np.arange(3, 6), np.array([6])):
         start = begin(carried, by_hand, (len(rows), *x.shape[1:]))
-        after, reports = through_windows(carried, start, data, rows, jnp.ones(len(rows), bool), Window.of(4))
+        after, reports = group(start, rows)
         by_hand = after._replace(memory=by_hand.memory)
         losses += [(float(reports.loss[k]), float(reports.weight[k])) for k in range(3)]
-    assert apart(moved.params, by_hand.params) <= 1e-5
+    assert apart(whole.params, by_hand.params) <= 1e-5
     assert float(loss) == pytest.approx(sum(a * w for a, w in losses) / sum(w for _, w in losses), rel=1e-5)
-    assert jax.tree.structure(moved.memory) == jax.tree.structure(state.memory)
-    assert int(moved.step) == 9
+    assert jax.tree.structure(whole.memory) == jax.tree.structure(state.memory)
+    assert int(whole.step) == 9
 
 
 def test_running_statistics_move_while_states_are_carried():

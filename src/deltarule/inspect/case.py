@@ -148,7 +148,7 @@ def gradients(dx: jax.Array, dparams: Params) -> dict[str, jax.Array]:
 
 def largest(arrays: Any) -> float:
     """The largest absolute value in a tree of arrays, 0 where there is none."""
-    return max((float(jnp.abs(a).max()) for a in jax.tree.leaves(arrays) if a.size), default=0.0)
+    return max((float(np.abs(a).max()) for a in jax.tree.leaves(arrays) if a.size), default=0.0)
 
 
 def apart(what: str, expected: Any, got: Any, tolerance: Any, reason: str) -> Iterator[Breach]:

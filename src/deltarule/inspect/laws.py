@@ -3,6 +3,7 @@
 Autodiff stands in this file alone: it is the oracle that written-down derivatives are held against.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,18 +79,18 @@ def derivative_by_differences(case: Case) -> Iterator[Breach]:
 
 def steeper(case: Case, name: str, rng: np.random.Generator) -> Breach | None:
     """Where the slope of forward is another than the gradient's, along a random direction of one array."""
-    arrays = gradients(case.x, case.params)
-    value, structure = arrays[name], jax.tree.structure(case.params)
-    direction = jnp.asarray(rng.uniform(0.2, 1, value.shape) * rng.choice([-1, 1], value.shape))
+    arrays, gradient = gradients(case.x, case.params), np.asarray(case.gradients[name])
+    value, structure = np.asarray(arrays[name]), jax.tree.structure(case.params)
+    direction = rng.uniform(0.2, 1, value.shape) * rng.choice([-1, 1], value.shape)
     step = min(STEP, 0.1 / value.size)  # less than from one number of x to the next
 
     def at(distance):
         x, *params = (arrays | {name: value + distance * direction}).values()
-        return case.output(jax.tree.unflatten(structure, params), x)
+        return np.asarray(case.output(jax.tree.unflatten(structure, params), x))
 
-    slope = float(jnp.vdot(at(step) - at(-step), case.dy)) / (2 * step)
-    terms = case.gradients[name] * direction
-    tolerance = BY_DIFFERENCES * max(float(jnp.abs(terms).sum()), 1e-3)
+    slope = float(np.vdot(at(step) - at(-step), case.dy)) / (2 * step)
+    terms = gradient * direction
+    tolerance = BY_DIFFERENCES * max(float(np.abs(terms).sum()), 1e-3)
     if abs(slope - float(terms.sum())) <= tolerance:
         return None
     reason = f"{BY_DIFFERENCES:g} of the terms' sum: central differences, a step of {step:.0e}, off the kinks"
@@ -99,16 +100,16 @@ def steeper(case: Case, name: str, rng: np.random.Generator) -> Breach | None:
 def halves(case: Case) -> Iterator[Breach]:
     """The two halves of a batch give what the whole gives."""
     forward = jax.jit(lambda params, x, memory: case.layer.forward(params, x, Context(memory=memory))[0])
-    half, parts = case.shape[0] // 2, []
+    half, x, parts = case.shape[0] // 2, np.asarray(case.x), []
     for rows in (slice(half), slice(half, None)):
-        memory = jax.tree.map(lambda a, rows=rows: a[rows], case.context.memory)  # each example's own
-        parts.append(forward(case.params, case.x[rows], memory))
-    yield from to_rounding("y", case, case.results[0], jnp.concatenate(parts))
+        memory = jax.tree.map(lambda a, rows=rows: np.asarray(a)[rows], case.context.memory)  # each example's own
+        parts.append(forward(case.params, x[rows], memory))
+    yield from to_rounding("y", case, case.results[0], np.concatenate(parts))
 
 
 def to_rounding(what: str, case: Case, expected: Any, got: Any) -> Iterator[Breach]:
     """Each number to its own rounding, and a floor that grows with how many numbers an example brings together."""
-    floor = 1e-14 * max(1, case.x[0].size / 100)
+    floor = 1e-14 * max(1, math.prod(case.shape[1:]) / 100)
     yield from apart(what, expected, got, TO_ROUNDING * np.abs(expected) + floor, ROUNDING)
 
 
@@ -202,9 +203,9 @@ def mapped(case: Case) -> Iterator[Breach]:
     """Models mapped side by side give what each gives alone."""
     cases = [case, *(Case(case.layer, case.shape, case.seed + 1 + m) for m in range(2))]
     models = [(each.params, each.x, each.dy) for each in cases]
-    together = jax.jit(jax.vmap(case.passes))(*jax.tree.map(lambda *a: jnp.stack(a), *models))
+    together = jax.jit(jax.vmap(case.passes))(*jax.tree.map(lambda *a: np.stack(a), *models))
     for m, arrays in enumerate(models):
-        yield from same(case.compiled(*arrays), jax.tree.map(lambda a, m=m: a[m], together))
+        yield from same(case.compiled(*arrays), jax.tree.map(lambda a, m=m: np.asarray(a)[m], together))
 
 
 def equations(case: Case) -> Iterator[Breach]:
