@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "rows.h"
 #include "share.h"
 #include "vectorised.h"
 
@@ -21,15 +22,7 @@ namespace {
 using Numbers = ffi::Buffer<ffi::F32>;
 using Result = ffi::ResultBuffer<ffi::F32>;
 
-constexpr int64_t kWidth = 64;      // numbers of the rows that are taken as one, at least
 constexpr int64_t kBlock = 1 << 13;  // numbers that stay in a core's first cache while they are read twice
-
-// sums[k] += x[k] over rows of `width` numbers, of which the last may be cut short.
-DELTARULE_VECTORISED
-void add(int64_t numbers, int64_t width, const float* __restrict x, float* __restrict sums) {
-  for (; numbers > 0; numbers -= width, x += width)
-    for (int64_t k = 0, all = std::min(numbers, width); k < all; ++k) sums[k] += x[k];
-}
 
 // sums[k] += (x[k] - mu[k])^2
 DELTARULE_VECTORISED
@@ -80,12 +73,11 @@ void derive(int64_t numbers, int64_t width, float least, const float* __restrict
 float least(bool relu) { return relu ? 0.0f : -INFINITY; }
 
 // An array of rows of i features: how it is cut into parts and blocks, and how its features are laid out.
-struct Rows {
-  int64_t count, i, width, parts;
+struct Rows : WideRows {
+  int64_t count, parts;
 
-  Rows(ffi::ThreadPool& pool, const Numbers& x) : i(x.dimensions().back()) {
+  Rows(ffi::ThreadPool& pool, const Numbers& x) : WideRows(x.dimensions().back()) {
     count = i == 0 ? 0 : x.element_count() / i;
-    width = (kWidth + i - 1) / std::max<int64_t>(i, 1) * i;
     parts = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), count * i / kBlock));
   }
 
@@ -94,19 +86,6 @@ struct Rows {
   void walk(int64_t part, const Block& block) const {
     const int64_t step = (kBlock + width - 1) / width * width, end = count * (part + 1) / parts * i;
     for (int64_t from = count * part / parts * i; from < end; from += step) block(from, std::min(step, end - from));
-  }
-
-  // The same values for each of the rows that are taken as one.
-  template <class Value>
-  std::vector<float> laid_out(const Value& value) const {
-    std::vector<float> all(width);
-    for (int64_t k = 0; k < width; ++k) all[k] = value(k % i);
-    return all;
-  }
-
-  // totals[k] += what the rows that are taken as one sum up to, which then is 0 again.
-  void gather(std::vector<float>& sums, double* totals) const {
-    for (int64_t k = 0; k < width; ++k) totals[k % i] += sums[k], sums[k] = 0;
   }
 };
 

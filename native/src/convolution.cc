@@ -4,119 +4,28 @@
 //   dx = K^T * dy
 //   dK = x^T * dy
 //
-// The minibatch is cut into one part for each thread. Arrays stay channels-last as XLA holds them; only K is put
-// into the order that oneDNN wants, once a call. dK is summed over the parts, in float32.
+// b is added to y, and ReLU taken of it, while y is in the cache; on the way back dy is masked by y on its way into
+// the products, and db is summed there.
+//
+// The minibatch is cut into one part for each thread, and a part, where more than the product is to be done, into
+// chunks that stay in its cache. Arrays stay channels-last as XLA holds them; only K is put into the order that oneDNN
+// wants, once a call. dK is summed over the parts, in float32.
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstring>
-#include <map>
-#include <numeric>
 #include <vector>
 
-#include "onednn.h"
+#include "geometry.h"
+#include "rows.h"
 #include "share.h"
+#include "vectorised.h"
 
 namespace ffi = xla::ffi;
 using dnnl::memory;
 
 namespace deltarule {
 namespace {
-
-enum class Product { kY, kDx, kDK };
-
-// What a product is, without its numbers: the key under which its primitives are kept.
-struct Geometry {
-  Product product;
-  memory::data_type type;
-  memory::dims x, K, y, stride, dilation, front, behind;
-  int64_t groups;
-
-  auto key() const { return std::tie(product, type, x, K, y, stride, dilation, front, behind, groups); }
-  bool operator<(const Geometry& other) const { return key() < other.key(); }
-};
-
-// Channels-last numbers (n, d.., i) as oneDNN's dims (n, i, d..).
-memory::desc channels_last(const memory::dims& shape, memory::data_type type) {
-  memory::dims dims = {shape.front(), shape.back()}, strides(2);
-  dims.insert(dims.end(), shape.begin() + 1, shape.end() - 1);
-  strides.resize(dims.size());
-  int64_t stride = strides[1] = 1;
-  stride = shape.back();
-  for (size_t axis = dims.size(); axis-- > 2; stride *= dims[axis]) strides[axis] = stride;
-  strides[0] = stride;
-  return {dims, type, strides};
-}
-
-// A kernel (k.., i/g, o) as oneDNN's dims (g, o/g, i/g, k..); the groups lie side by side in o.
-memory::desc kernel(const memory::dims& shape, int64_t groups, memory::data_type type) {
-  int64_t o = shape.back(), i = shape[shape.size() - 2];
-  memory::dims dims = {groups, o / groups, i}, strides = {o / groups, 1, o};
-  dims.insert(dims.end(), shape.begin(), shape.end() - 2);
-  strides.resize(dims.size());
-  int64_t stride = o * i;
-  for (size_t axis = dims.size(); axis-- > 3; stride *= dims[axis]) strides[axis] = stride;
-  return {dims, type, strides};
-}
-
-memory::desc in_any_order(const memory::desc& desc) {
-  return {desc.get_dims(), desc.get_data_type(), memory::format_tag::any};
-}
-
-// A convolution as oneDNN computes it: its primitive, and the order in which it wants K.
-struct Primitive {
-  dnnl::primitive run;
-  memory::desc x, K, y, scratch, reorder_scratch;
-  dnnl::reorder reorder;  // of K into that order, and of dK out of it
-
-  explicit Primitive(const Geometry& g) {
-    x = channels_last(g.x, g.type), y = channels_last(g.y, g.type);
-    auto plain = kernel(g.K, g.groups, g.type);
-    auto any = in_any_order(plain);
-    memory::dims gaps = g.dilation;
-    for (auto& gap : gaps) --gap;  // oneDNN counts the numbers left out between two taps
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const auto direct = dnnl::algorithm::convolution_direct;
-    dnnl::convolution_forward::primitive_desc forward(
-        cpu(), dnnl::prop_kind::forward_training, direct, x, any, y, g.stride, gaps, g.front, g.behind, attributes);
-    if (g.product == Product::kY) {
-      K = forward.weights_desc(), scratch = forward.scratchpad_desc();
-      run = dnnl::convolution_forward(forward);
-    } else if (g.product == Product::kDx) {
-      dnnl::convolution_backward_data::primitive_desc backward(
-          cpu(), direct, x, any, y, g.stride, gaps, g.front, g.behind, forward, attributes);
-      K = backward.weights_desc(), scratch = backward.scratchpad_desc();
-      run = dnnl::convolution_backward_data(backward);
-    } else {
-      auto sum = in_any_order(kernel(g.K, g.groups, memory::data_type::f32));
-      dnnl::convolution_backward_weights::primitive_desc backward(
-          cpu(), direct, x, sum, y, g.stride, gaps, g.front, g.behind, forward, attributes);
-      K = backward.diff_weights_desc(), scratch = backward.scratchpad_desc();
-      run = dnnl::convolution_backward_weights(backward);
-    }
-    bool out = g.product == Product::kDK;
-    dnnl::reorder::primitive_desc order(cpu(), out ? K : plain, cpu(), out ? plain : K, attributes);
-    reorder_scratch = order.scratchpad_desc();
-    reorder = dnnl::reorder(order);
-  }
-
-  void put_in_order(const memory& from, const memory& to) const {
-    dnnl::stream stream(cpu());
-    memory work(reorder_scratch, cpu(), deltarule::scratch().of(reorder_scratch.get_size()));
-    reorder.execute(stream, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, work}});
-    stream.wait();
-  }
-};
-
-// Primitives are made once for each geometry, one thread wide; making one takes about a millisecond. Their scratch
-// memory is the caller's, so that several threads may run the same one.
-const Primitive& primitive(const Geometry& geometry) {
-  static std::map<Geometry, Primitive> made;
-  static std::mutex mutex;
-  std::lock_guard<std::mutex> lock(mutex);
-  auto found = made.find(geometry);
-  if (found == made.end()) found = made.emplace(geometry, Primitive(geometry)).first;
-  return found->second;
-}
 
 memory::data_type type_of(ffi::DataType type) {
   if (type == ffi::DataType::F32) return memory::data_type::f32;
@@ -129,70 +38,200 @@ memory::dims dims(ffi::Span<const int64_t> span) { return {span.begin(), span.en
 // The first of `parts` examples of part `index`, of n in all; part `parts` begins at n.
 int64_t begin(int64_t n, int parts, int index) { return n * index / parts; }
 
+constexpr size_t kSmall = 1 << 18;  // numbers that are summed sooner than another thread wakes
+constexpr size_t kAtOnce = 1 << 19;  // bytes of the largest array that a core takes at once, and finds in its cache
+
+// y[k] += b[k], or 0 where that is less and ReLU is asked for, over rows of `width` numbers, the last cut short.
+DELTARULE_VECTORISED
+void finish(int64_t numbers, int64_t width, float least, const float* __restrict b, float* __restrict y) {
+  for (; numbers > 0; numbers -= width, y += width)
+    for (int64_t k = 0, all = std::min(numbers, width); k < all; ++k) {
+      const float value = y[k] + b[k];
+      y[k] = value < least ? least : value;
+    }
+}
+
+// g[k] = dy[k] where y[k] > 0, else 0
+DELTARULE_VECTORISED
+void mask(int64_t numbers, const float* __restrict y, const float* __restrict dy, float* __restrict g) {
+  for (int64_t k = 0; k < numbers; ++k) g[k] = y[k] > 0 ? dy[k] : 0.0f;
+}
+
+// to[k] += from[k]
+DELTARULE_VECTORISED
+void add_to(size_t numbers, const float* __restrict from, float* __restrict to) {
+  for (size_t k = 0; k < numbers; ++k) to[k] += from[k];
+}
+
 using Sizes = ffi::Span<const int64_t>;
 
-void compute(Product product, ffi::ThreadPool& pool, ffi::AnyBuffer first, ffi::AnyBuffer second,
-             ffi::AnyBuffer result, Sizes stride, Sizes dilation, Sizes front, Sizes behind, int64_t groups) {
-  OneThread one;
-  ffi::AnyBuffer x = product == Product::kDx ? result : first;
-  ffi::AnyBuffer K = product == Product::kDK ? result : second;
-  ffi::AnyBuffer y = product == Product::kY ? result : product == Product::kDx ? first : second;
-  Geometry whole{product, type_of(x.element_type()), dims(x.dimensions()), dims(K.dimensions()),
-                 dims(y.dimensions()), dims(stride), dims(dilation), dims(front), dims(behind), groups};
-  const int64_t n = whole.x[0];
-  const int parts = std::max<int64_t>(1, std::min<int64_t>(n, pool.num_threads()));
-  const size_t x_bytes = x.size_bytes() / std::max<int64_t>(n, 1), y_bytes = y.size_bytes() / std::max<int64_t>(n, 1);
-  if (n == 0 || x.element_count() == 0 || y.element_count() == 0) {
+// One product of a minibatch, some examples at a time.
+struct Work {
+  Geometry whole;
+  ffi::AnyBuffer x, K, y;
+  int64_t n;
+  int chunks;  // in how many goes
+  const Primitive *fewer, *more;  // of a chunk of n / chunks examples, and of one more
+
+  Work(Product product, ffi::AnyBuffer x, ffi::AnyBuffer K, ffi::AnyBuffer y, Sizes stride, Sizes dilation,
+       Sizes front, Sizes behind, int64_t groups)
+      : whole{product, type_of(x.element_type()), dims(x.dimensions()), dims(K.dimensions()), dims(y.dimensions()),
+              dims(stride), dims(dilation), dims(front), dims(behind), groups},
+        x(x), K(K), y(y), n(whole.x[0]), chunks(1), fewer(nullptr), more(nullptr) {}
+
+  bool empty() const { return n == 0 || x.element_count() == 0 || y.element_count() == 0; }
+
+  // Cuts the examples into equally many goes for each thread, of at least so many bytes.
+  int cut(ffi::ThreadPool& pool, size_t bytes) {
+    const int threads = std::max<int64_t>(1, std::min<int64_t>(n, pool.num_threads()));
+    const size_t most = std::max(x.size_bytes(), y.size_bytes()) / threads;
+    const int64_t times = std::clamp<int64_t>(most / std::max<size_t>(bytes, 1), 1, n / threads);
+    chunks = threads * times;
+    fewer = &of_examples(n / chunks);
+    more = n % chunks == 0 ? fewer : &of_examples(n / chunks + 1);
+    if (fewer->K != more->K) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
+    return threads;
+  }
+
+  const Primitive& of_examples(int64_t examples) const {
+    Geometry part = whole;
+    part.x[0] = part.y[0] = examples;
+    return primitive(part);
+  }
+
+  int64_t from(int chunk) const { return begin(n, chunks, chunk); }
+  int64_t examples(int chunk) const { return from(chunk + 1) - from(chunk); }
+  char* at(const ffi::AnyBuffer& array, int chunk) const {
+    return static_cast<char*>(array.untyped_data()) + from(chunk) * (array.size_bytes() / n);
+  }
+
+  const Primitive& of(int chunk) const { return *(examples(chunk) == n / chunks ? fewer : more); }
+
+  memory plain() const { return memory(kernel(whole.K, whole.groups, whole.type), cpu(), K.untyped_data()); }
+
+  // Runs the product of a chunk, with K in its order and y or dy where they lie.
+  void run(int chunk, char* K_ordered, void* y_chunk) const {
+    const Primitive& p = of(chunk);
+    const bool dx = whole.product == Product::kDx, dK = whole.product == Product::kDK;
+    dnnl::stream stream(cpu());
+    p.run.execute(stream, {{dx ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, memory(p.x, cpu(), at(x, chunk))},
+                           {dK ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, memory(p.K, cpu(), K_ordered)},
+                           {whole.product == Product::kY ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST,
+                            memory(p.y, cpu(), y_chunk)},
+                           {DNNL_ARG_SCRATCHPAD, memory(p.scratch, cpu(), scratch().of(p.scratch.get_size()))}});
+    stream.wait();
+  }
+
+  // dy of a chunk, 0 where y is not above 0; dy itself where no y is given.
+  void* masked(int chunk, const float* rectified) const {
+    if (!rectified) return at(y, chunk);
+    thread_local Scratch place;
+    const int64_t each = y.element_count() / n, numbers = examples(chunk) * each;
+    float* g = static_cast<float*>(place.of(numbers * sizeof(float)));
+    mask(numbers, rectified + from(chunk) * each, reinterpret_cast<float*>(at(y, chunk)), g);
+    return g;
+  }
+};
+
+const float* numbers_of(ffi::RemainingArgs& rest) {
+  return rest.size() == 0 ? nullptr : rest.get<ffi::Buffer<ffi::F32>>(0).value().typed_data();
+}
+
+// Runs chunk(k) of every k. A thread takes those of its own part, which its cache may know from the product before,
+// and then what others have not begun.
+template <class Chunk>
+void walk(ffi::ThreadPool& pool, int threads, int chunks, const Chunk& chunk) {
+  std::vector<std::atomic<int>> next(threads);
+  const int times = chunks / threads;
+  share(pool, threads, [&](int part) {
+    for (int turn = 0; turn < threads; ++turn) {
+      const int owner = (part + turn) % threads;
+      for (int k; (k = next[owner].fetch_add(1)) < times;) chunk(owner * times + k);
+    }
+  });
+}
+
+// y or dx.
+void compute(Work work, ffi::ThreadPool& pool, const float* b, const float* rectified, bool relu) {
+  const bool forward = work.whole.product == Product::kY;
+  if (work.empty()) {
+    const ffi::AnyBuffer& result = forward ? work.y : work.x;
     std::memset(result.untyped_data(), 0, result.size_bytes());
     return;
   }
-
-  auto of_part = [&](int index) -> const Primitive& {
-    Geometry part = whole;
-    part.x[0] = part.y[0] = begin(n, parts, index + 1) - begin(n, parts, index);
-    return primitive(part);
-  };
-  const Primitive& typical = of_part(0);
-  const size_t K_bytes = (typical.K.get_size() + 63) / 64 * 64;
+  const int threads = work.cut(pool, b || relu || rectified ? kAtOnce : SIZE_MAX);
+  const Primitive& typical = work.of(0);
   thread_local Scratch ordered;
-  char* K_ordered = static_cast<char*>(ordered.of(product == Product::kDK ? K_bytes * parts : K_bytes));
-  memory K_plain(kernel(whole.K, groups, whole.type), cpu(), K.untyped_data());
-  if (product != Product::kDK) typical.put_in_order(K_plain, memory(typical.K, cpu(), K_ordered));
-
-  share(pool, parts, [&](int index) {
-    const Primitive& p = of_part(index);
-    if (p.K != typical.K) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
-    const int64_t start = begin(n, parts, index);
-    dnnl::stream stream(cpu());
-    memory x_part(p.x, cpu(), static_cast<char*>(x.untyped_data()) + start * x_bytes);
-    memory y_part(p.y, cpu(), static_cast<char*>(y.untyped_data()) + start * y_bytes);
-    memory K_part(p.K, cpu(), K_ordered + (product == Product::kDK ? index * K_bytes : 0));
-    memory scratch_part(p.scratch, cpu(), scratch().of(p.scratch.get_size()));
-    const bool dx = product == Product::kDx, dK = product == Product::kDK;
-    p.run.execute(stream, {{dx ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, x_part},
-                           {dK ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, K_part},
-                           {product == Product::kY ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, y_part},
-                           {DNNL_ARG_SCRATCHPAD, scratch_part}});
-    stream.wait();
+  char* K_ordered = static_cast<char*>(ordered.of(typical.K.get_size()));
+  std::once_flag once;
+  const WideRows rows(work.whole.y.back());
+  const auto laid = rows.laid_out([&](int64_t k) { return b ? b[k] : 0.0f; });
+  const int64_t each = work.y.element_count() / work.n;
+  walk(pool, threads, work.chunks, [&](int chunk) {
+    std::call_once(once, [&] { typical.put_in_order(work.plain(), memory(typical.K, cpu(), K_ordered)); });
+    work.run(chunk, K_ordered, work.masked(chunk, rectified));
+    if (forward && (b || relu))
+      finish(work.examples(chunk) * each, rows.width, relu ? 0.0f : -INFINITY, laid.data(),
+             reinterpret_cast<float*>(work.at(work.y, chunk)));
   });
+}
 
-  if (product == Product::kDK) {
-    float* sum = reinterpret_cast<float*>(K_ordered);
-    const size_t numbers = K_bytes / sizeof(float);
-    share(pool, parts, [&](int chunk) {
-      const size_t from = begin(numbers, parts, chunk), to = begin(numbers, parts, chunk + 1);
-      for (int index = 1; index < parts; ++index)
-        for (size_t at = from; at < to; ++at) sum[at] += sum[index * numbers + at];
-    });
-    typical.put_in_order(memory(typical.K, cpu(), K_ordered), K_plain);
+// dK, summed over a thread's chunks and then over the threads, always the same ones; and db.
+void compute_dK(Work work, ffi::ThreadPool& pool, const float* rectified, float* db) {
+  if (work.empty()) {
+    std::memset(work.K.untyped_data(), 0, work.K.size_bytes());
+    if (db) std::fill_n(db, work.whole.y.back(), 0.0f);
+    return;
+  }
+  const size_t least = rectified ? std::max(kAtOnce, work.K.size_bytes()) : SIZE_MAX;
+  const int threads = work.cut(pool, least), times = work.chunks / threads;
+  const Primitive& typical = work.of(0);
+  const size_t K_bytes = (typical.K.get_size() + 63) / 64 * 64, numbers = K_bytes / sizeof(float);
+  thread_local Scratch places;
+  float* const sums = static_cast<float*>(places.of(K_bytes * threads * (times > 1 ? 2 : 1)));
+  const WideRows rows(work.whole.y.back());
+  std::vector<double> totals(db ? threads * rows.i : 0);
+  const int64_t each = work.y.element_count() / work.n;
+  share(pool, threads, [&](int part) {
+    std::vector<float> of_g(db ? rows.width : 0);
+    float *const sum = sums + part * numbers, *const term = sum + threads * numbers;
+    for (int chunk = part * times; chunk < (part + 1) * times; ++chunk) {
+      const bool first = chunk == part * times;
+      void* g = work.masked(chunk, rectified);
+      work.run(chunk, reinterpret_cast<char*>(first ? sum : term), g);
+      if (!first) add_to(numbers, term, sum);
+      if (!db) continue;
+      add(work.examples(chunk) * each, rows.width, static_cast<float*>(g), of_g.data());
+      rows.gather(of_g, &totals[part * rows.i]);
+    }
+  });
+  const int adding = numbers < kSmall ? 1 : threads;
+  share(pool, adding, [&](int chunk) {
+    const size_t from = begin(numbers, adding, chunk), to = begin(numbers, adding, chunk + 1);
+    for (int part = 1; part < threads; ++part) add_to(to - from, sums + part * numbers + from, sums + from);
+  });
+  typical.put_in_order(memory(typical.K, cpu(), sums), work.plain());
+  if (!db) return;
+  for (int64_t k = 0; k < rows.i; ++k) {
+    double total = 0;
+    for (int part = 0; part < threads; ++part) total += totals[part * rows.i + k];
+    db[k] = total;
   }
 }
 
 template <Product product>
-ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer first, ffi::AnyBuffer second,
-                  ffi::Result<ffi::AnyBuffer> result, Sizes stride, Sizes dilation, Sizes front, Sizes behind,
-                  int64_t groups) try {
-  compute(product, pool, first, second, *result, stride, dilation, front, behind, groups);
+ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer first, ffi::AnyBuffer second, ffi::RemainingArgs rest,
+                  ffi::Result<ffi::AnyBuffer> result, ffi::RemainingRets more, Sizes stride, Sizes dilation,
+                  Sizes front, Sizes behind, int64_t groups, bool relu) try {
+  OneThread one;
+  const float* beside = numbers_of(rest);
+  if constexpr (product == Product::kY)
+    compute({product, first, second, *result, stride, dilation, front, behind, groups}, pool, beside, nullptr, relu);
+  else if constexpr (product == Product::kDx)
+    compute({product, *result, second, first, stride, dilation, front, behind, groups}, pool, nullptr, beside, false);
+  else
+    compute_dK({product, first, *result, second, stride, dilation, front, behind, groups}, pool, beside,
+               more.size() == 0 ? nullptr : more.get<ffi::Buffer<ffi::F32>>(0).value()->typed_data());
   return ffi::Error::Success();
 } catch (const std::exception& error) {
   return ffi::Error::Internal(std::string("oneDNN, convolution: ") + error.what());
@@ -203,18 +242,21 @@ auto binding() {
       .Ctx<ffi::ThreadPool>()
       .Arg<ffi::AnyBuffer>()
       .Arg<ffi::AnyBuffer>()
+      .RemainingArgs()
       .Ret<ffi::AnyBuffer>()
+      .RemainingRets()
       .Attr<Sizes>("stride")
       .Attr<Sizes>("dilation")
       .Attr<Sizes>("front")
       .Attr<Sizes>("behind")
-      .Attr<int64_t>("groups");
+      .Attr<int64_t>("groups")
+      .Attr<bool>("relu");
 }
 
 }  // namespace
 }  // namespace deltarule
 
-// (x, K) -> y,  (dy, K) -> dx,  (x, dy) -> dK
+// (x, K, b) -> y,  (dy, K, y) -> dx,  (x, dy, y) -> (dK, db); b, y and db may be missing
 XLA_FFI_DEFINE_HANDLER_SYMBOL(deltarule_convolution_y, deltarule::handle<deltarule::Product::kY>,
                               deltarule::binding());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(deltarule_convolution_dx, deltarule::handle<deltarule::Product::kDx>,

@@ -10,7 +10,7 @@ import pytest
 from deltarule import errors
 from deltarule.inspect.count import count_flops
 from deltarule.kernels import convolution, native, unrolled
-from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
+from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dparams, convolve_dx
 from deltarule.kernels.product import product
 from deltarule.kernels.window import Window, window
 from deltarule.layers import ConvolutionTranspose
@@ -26,6 +26,7 @@ SHAPES = [  # x, kernel, stride, padding, dilation, groups, features
     ((3, 8, 9, 5), 1, 2, "valid", 1, 1, 7),
     ((2, 4, 5, 6, 2), (1, 2, 3), (1, 2, 2), 1, 1, 1, 3),
 ]
+MANY = ((7, 64, 64, 3), 3, 1, 1, 1, 1, 48)  # several chunks a thread, of unequal size
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 installed = pytest.mark.skipif(native.companion()[0] is None, reason=f"the kernels are {native.described()}")
 
@@ -48,6 +49,23 @@ def products(geometry, x, K, dy):
     )
 
 
+def rectified(geometry, x, K, dy):
+    """(y, dx, dparams) with a bias, and ReLU taken along."""
+    found, groups, space = geometry
+    b = jnp.asarray(np.random.default_rng(1).normal(size=dy.shape[-1]), x.dtype)
+
+    @jax.jit
+    def both(x, K, dy):
+        y = convolve(x, K, found, groups, b, rectified=True)
+        dx = convolve_dx(dy, K, found, space, groups, y)
+        return y, dx, convolve_dparams(x, dy, found, groups, bias=True, y=y)
+
+    def plain(x, K, b):
+        return jnp.maximum(convolve(x, K, found, groups) + b, 0)
+
+    return both, plain, b
+
+
 def without_native(monkeypatch):
     monkeypatch.setattr(native, "companion", lambda: (None, "XLA"))
 
@@ -59,6 +77,18 @@ def test_the_gradients_are_those_of_autodiff(shape):
         y, dx, dK = products(geometry, x, K, dy)
         expected_y, vjp = jax.vjp(lambda x, K: convolve(x, K, *geometry[:2]), x, K)
         for got, expected in zip((y, dx, dK), (expected_y, *vjp(dy)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@every_shape
+def test_bias_and_relu_in_one_pass_are_those_of_autodiff(shape):
+    with jax.enable_x64(True):
+        geometry, x, K, dy = case(shape, np.float64)
+        both, plain, b = rectified(geometry, x, K, dy)
+        y, dx, dparams = both(x, K, dy)
+        expected_y, vjp = jax.vjp(plain, x, K, b)
+        assert set(dparams) == {"K", "b"}
+        for got, expected in zip((y, dx, *dparams.values()), (expected_y, *vjp(dy)), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -93,6 +123,42 @@ def test_native_equals_xla(shape, monkeypatch):
     without_native(monkeypatch)
     for one, other in zip(got, products(*given), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * float(jnp.abs(other).max()))
+
+
+@installed
+@pytest.mark.parametrize("shape", [*SHAPES, MANY], ids=str)
+def test_native_bias_and_relu_in_one_pass_equal_xla(shape, monkeypatch):
+    geometry, *arrays = case(shape, np.float32)
+    both, *_ = rectified(geometry, *arrays)
+    got = both(*arrays)
+    jax.tree.map(np.testing.assert_array_equal, both(*arrays), got)  # whoever was free
+    without_native(monkeypatch)
+    both, *_ = rectified(geometry, *arrays)
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(both(*arrays)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * float(jnp.abs(other).max()))
+
+
+@pytest.mark.parametrize("kernels", ["native", "xla"])
+def test_relu_in_the_same_pass_lets_through_what_is_not_a_number(kernels, monkeypatch):
+    if kernels == "xla":
+        without_native(monkeypatch)
+    geometry, x, K, dy = case(SHAPES[2], np.float32)
+    both, *_ = rectified(geometry, x, K, dy)
+    y, *_ = both(x.at[0, 0, 0, 0].set(np.nan), K, dy)
+    assert np.isnan(y[0, 0, 0]).all()
+    assert np.isfinite(y[1:]).all()
+
+
+@pytest.mark.skipif(not getattr(native.companion()[0], "BFLOAT16", False), reason="bfloat16 is not native here")
+def test_bias_and_relu_in_bfloat16_are_near_float32():
+    geometry, *arrays = case(SHAPES[2], jnp.bfloat16)
+    got = rectified(geometry, *arrays)[0](*arrays)
+    wide = [a.astype(jnp.float32) for a in arrays]
+    for one, other in zip(
+        map(jnp.float32, jax.tree.leaves(got)), jax.tree.leaves(rectified(geometry, *wide)[0](*wide)), strict=True
+    ):
+        differ = np.abs(one - other) > 2**-6 * float(jnp.abs(other).max())
+        assert differ.mean() < 0.02  # but for a y whose sign is another
 
 
 @pytest.mark.skipif(not getattr(native.companion()[0], "BFLOAT16", False), reason="bfloat16 is not native here")
@@ -196,6 +262,6 @@ def test_a_companion_of_another_version_is_left_alone_and_told(monkeypatch):
     native.companion.cache_clear()
     try:
         assert native.companion()[0] is None
-        assert "it is 0.3.0, and 0.0.9 is called; `make native` builds it" in native.described()
+        assert f"it is {native.metadata.version('deltarule-onednn')}, and 0.0.9 is called" in native.described()
     finally:
         native.companion.cache_clear()

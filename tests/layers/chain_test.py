@@ -1,9 +1,10 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from deltarule.errors import ShapeError
-from deltarule.layers import Chain, Columns, Dense, Flatten, ReLU, Reshape, Sigmoid, Softmax, Tanh
+from deltarule.layers import Chain, Columns, Convolution, Dense, Flatten, ReLU, Reshape, Sigmoid, Softmax, Tanh
 from deltarule.layers.layer import Context
 from layers.reference import agree_with_torch, forward
 
@@ -35,6 +36,32 @@ def test_an_empty_chain_is_the_identity():
     y, saved = Chain().forward((), x, Context())
     assert y is x
     assert Chain().backward((), saved, dy) == (dy, ())
+
+
+def test_relu_taken_along_by_a_convolution_changes_neither_the_numbers_nor_what_is_kept():
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 6, 5, 2)), jnp.float32)
+    layers = Convolution(4, 3), ReLU(), ReLU(), Convolution(3, 3, bias=False), ReLU(), Convolution(2, 1)
+    assert [(place, taken) for place, _, taken in Chain(*layers).passes] == [
+        (0, True),
+        (2, False),
+        (3, True),
+        (5, False),
+    ]
+    params = Chain(*layers).init(np.random.default_rng(0), x.shape)
+    y, saved = Chain(*layers).forward(params, x, Context())
+    dy = jnp.asarray(np.random.default_rng(2).normal(size=y.shape), jnp.float32)
+    got = y, saved, Chain(*layers).backward(params, saved, dy)
+
+    h, kept = x, []
+    for layer, p in zip(layers, params, strict=True):
+        h, own = layer.forward(p, h, Context())
+        kept.append(own)
+    dh, dparams = dy, []
+    for layer, p, own in reversed(list(zip(layers, params, kept, strict=True))):
+        dh, dp = layer.backward(p, own, dh)
+        dparams.append(dp)
+    expected = h, tuple(kept), (dh, tuple(reversed(dparams)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, expected)
 
 
 @pytest.mark.parametrize(

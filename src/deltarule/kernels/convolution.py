@@ -13,6 +13,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from deltarule.kernels import native
 from deltarule.kernels.shares import EXAMPLES, WHOLE, apart
@@ -20,31 +21,94 @@ from deltarule.kernels.unrolled import convolve_dK_unrolled, convolve_dx_unrolle
 from deltarule.kernels.window import Window
 
 
-def convolve(x: jax.Array, K: jax.Array, window: Window, groups: int = 1) -> jax.Array:
-    """y (n, e.., o) from x (n, d.., i) and K (k.., i/g, o)."""
-    settings = {"window": window, "groups": groups}
-    forms = partial(_convolve, **settings), partial(convolve_unrolled, **settings)
-    computed = partial(native.choose, "deltarule_convolution_y", *forms, **numbers(**settings))
-    return apart(computed, (x, K), (EXAMPLES, WHOLE), EXAMPLES)
+def convolve(
+    x: jax.Array,
+    K: jax.Array,
+    window: Window,
+    groups: int = 1,
+    b: jax.Array | None = None,
+    rectified: bool = False,
+) -> jax.Array:
+    """y (n, e.., o) from x (n, d.., i) and K (k.., i/g, o), plus b (o,); max(0, y) where rectified."""
+    beside = () if b is None else (b,)
+    if (beside or rectified) and K.dtype != np.float32:
+        return finished(convolve(x, K, window, groups), *beside, rectified=rectified)
+
+    def form(product, x, K, *b):
+        y = product(x, K, window=window, groups=groups)
+        return None if y is None else finished(y, *b, rectified=rectified)
+
+    forms = partial(form, _convolve), partial(form, convolve_unrolled)
+    computed = partial(native.choose, "deltarule_convolution_y", *forms, **numbers(window, groups, rectified))
+    return apart(computed, (x, K, *beside), (EXAMPLES, WHOLE, *(WHOLE for _ in beside)), EXAMPLES)
 
 
-def convolve_dx(dy: jax.Array, K: jax.Array, window: Window, space: tuple[int, ...], groups: int = 1) -> jax.Array:
-    """dx (n, d.., i) from dy (n, e.., o) and K (k.., i/g, o); `space` is d.."""
-    settings = {"window": window, "groups": groups}
-    forms = partial(_convolve_dx, space=space, **settings), partial(convolve_dx_unrolled, space=space, **settings)
-    computed = partial(native.choose, "deltarule_convolution_dx", *forms, **numbers(**settings))
-    return apart(computed, (dy, K), (EXAMPLES, WHOLE), EXAMPLES)
+def convolve_dx(
+    dy: jax.Array,
+    K: jax.Array,
+    window: Window,
+    space: tuple[int, ...],
+    groups: int = 1,
+    y: jax.Array | None = None,
+) -> jax.Array:
+    """dx (n, d.., i) from dy (n, e.., o) and K (k.., i/g, o); `space` is d.., y is given where rectified."""
+    dy, beside = rectifying(dy, y)
+
+    def form(product, dy, K, *y):
+        return product(masked(dy, *y), K, window=window, space=space, groups=groups)
+
+    forms = partial(form, _convolve_dx), partial(form, convolve_dx_unrolled)
+    computed = partial(native.choose, "deltarule_convolution_dx", *forms, **numbers(window, groups))
+    return apart(computed, (dy, K, *beside), (EXAMPLES, WHOLE, *(EXAMPLES for _ in beside)), EXAMPLES)
 
 
 def convolve_dK(x: jax.Array, dy: jax.Array, window: Window, groups: int = 1) -> jax.Array:
     """dK (k.., i/g, o) from x (n, d.., i) and dy (n, e.., o)."""
-    settings = {"window": window, "groups": groups}
-    forms = partial(_convolve_dK, **settings), partial(convolve_dK_unrolled, **settings)
-    computed = partial(native.choose, "deltarule_convolution_dK", *forms, **numbers(**settings))
-    return apart(computed, (x, dy), (EXAMPLES, EXAMPLES), WHOLE)
+    return convolve_dparams(x, dy, window, groups)["K"]
 
 
-def numbers(window: Window, groups: int) -> dict:
+def convolve_dparams(
+    x: jax.Array,
+    dy: jax.Array,
+    window: Window,
+    groups: int = 1,
+    bias: bool = False,
+    y: jax.Array | None = None,
+) -> dict[str, jax.Array]:
+    """K: dK (k.., i/g, o), and where there is a bias b: db (o,); y is given where rectified."""
+    dy, beside = rectifying(dy, y)
+    if bias and dy.dtype != np.float32:
+        return convolve_dparams(x, dy, window, groups) | {"b": dy.sum(range(dy.ndim - 1))}
+
+    def form(product, x, dy, *y):
+        g = masked(dy, *y)
+        dparams = {"K": product(x, g, window=window, groups=groups)}
+        return dparams | {"b": g.sum(range(g.ndim - 1))} if bias else dparams
+
+    forms = partial(form, _convolve_dK), partial(form, convolve_dK_unrolled)
+    computed = partial(native.choose, "deltarule_convolution_dK", *forms, **numbers(window, groups))
+    return apart(computed, (x, dy, *beside), (EXAMPLES, EXAMPLES, *(EXAMPLES for _ in beside)), WHOLE)
+
+
+def finished(y: jax.Array, b: jax.Array | None = None, rectified: bool = False) -> jax.Array:
+    """y + b, or max(0, y + b)."""
+    y = y if b is None else y + b  # (n, e.., o)
+    return jnp.maximum(y, 0) if rectified else y
+
+
+def masked(dy: jax.Array, y: jax.Array | None = None) -> jax.Array:
+    """dy ⊙ [y > 0] where y is given."""
+    return dy if y is None else jnp.where(y > 0, dy, 0)  # (n, e.., o)
+
+
+def rectifying(dy: jax.Array, y: jax.Array | None) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """dy, and y where a native product takes it along, or else the masked dy alone."""
+    if y is None or dy.dtype != np.float32:
+        return masked(dy, y), ()
+    return dy, (y,)
+
+
+def numbers(window: Window, groups: int, rectified: bool = False) -> dict:
     """A window as the native kernels take it."""
     front, behind = zip(*window.padding, strict=True)
     return {
@@ -53,6 +117,7 @@ def numbers(window: Window, groups: int) -> dict:
         "front": front,
         "behind": behind,
         "groups": groups,
+        "relu": rectified,
     }
 
 

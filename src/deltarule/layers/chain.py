@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 from deltarule.errors import ShapeError
@@ -60,18 +61,33 @@ class Chain(Container):
     def memory(self, x):
         return tuple(layer.memory(shape) for layer, shape in zip(self.layers, self.shapes(x), strict=False))
 
+    @property
+    def passes(self) -> list[tuple[int, Layer, bool]]:
+        """(place, layer, whether it takes the ReLU behind it along) for every layer that is not taken along."""
+        takes = [layer.rectifies and type(behind) is ReLU for layer, behind in pairwise(self.layers)]
+        places = zip(self.layers, [*takes, False], [False, *takes])  # noqa: B905 an empty chain has none
+        return [(k, layer, take) for k, (layer, take, taken) in enumerate(places) if not taken]
+
     def forward(self, params, x, context):
         h, saved = x, []
-        for index, layer in enumerate(self.layers):
-            h, kept = layer.forward(params[index], h, context.at(index))
-            saved.append(kept)
+        for index, layer, rectified in self.passes:
+            if rectified:
+                h, kept = layer.forward_rectified(params[index], h)
+                saved += [kept, h]
+            else:
+                h, kept = layer.forward(params[index], h, context.at(index))
+                saved.append(kept)
         return h, tuple(saved)
 
     def backward(self, params, saved, dy):
         dh, dparams = dy, []
-        for layer, p, kept in reversed(list(zip(self.layers, params, saved, strict=True))):
-            dh, dp = layer.backward(p, kept, dh)
-            dparams.append(dp)
+        for index, layer, rectified in reversed(self.passes):
+            if rectified:
+                dh, dp = layer.backward_rectified(params[index], saved[index], saved[index + 1], dh)
+                dparams += [{}, dp]
+            else:
+                dh, dp = layer.backward(params[index], saved[index], dh)
+                dparams.append(dp)
         return dh, tuple(reversed(dparams))
 
     def digest(self, saved):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
-from deltarule.kernels.convolution import convolve, convolve_dK, convolve_dx
+from deltarule.kernels.convolution import convolve, convolve_dparams, convolve_dx
 from deltarule.kernels.window import Padding, Sizes, Window, check_window, window
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, Shape, size
@@ -54,6 +54,8 @@ class Convolution(Layer):
     bias: bool = True
     W_init: Initializer = Glorot()
 
+    rectifies = True
+
     equations = Equations(
         forward=(r"Y_{n,j,o} = \sum_m \sum_i K_{m,i,o}\, X_{n,\,js + mr - P,\,i} + b_o",),
         backward=(
@@ -90,19 +92,24 @@ class Convolution(Layer):
 
     def forward(self, params, x, context):
         x = x.astype(params["K"].dtype)
-        y = convolve(x, params["K"], self.window(x.shape), self.groups)  # (n, e.., o)
-        if self.bias:
-            y = y + params["b"]  # (n, e.., o)
-        return y, x
+        return convolve(x, params["K"], self.window(x.shape), self.groups, params.get("b")), x  # (n, e.., o)
+
+    def forward_rectified(self, params, x):
+        x = x.astype(params["K"].dtype)
+        return convolve(x, params["K"], self.window(x.shape), self.groups, params.get("b"), rectified=True), x
 
     def backward(self, params, saved, dy):
-        x, dy = saved, dy.astype(saved.dtype)
+        return self.derive(params, saved, None, dy)
+
+    def backward_rectified(self, params, saved, y, dy):
+        return self.derive(params, saved, y, dy)
+
+    def derive(self, params, x, y, dy):
+        """(dx, dparams); y is given where it is rectified."""
+        dy = dy.astype(x.dtype)
         slide = self.window(x.shape)
-        dx = convolve_dx(dy, params["K"], slide, x.shape[1:-1], self.groups)  # (n, d.., i)
-        dparams = {"K": convolve_dK(x, dy, slide, self.groups)}  # (k.., i/g, o)
-        if self.bias:
-            dparams["b"] = dy.sum(range(dy.ndim - 1))  # (o,)
-        return dx, dparams
+        dx = convolve_dx(dy, params["K"], slide, x.shape[1:-1], self.groups, y)  # (n, d.., i)
+        return dx, convolve_dparams(x, dy, slide, self.groups, self.bias, y)
 
     def cost(self, x):
         taps = math.prod(sum(axis) for axis in self.window(x).taps(x[1:-1]))

@@ -128,6 +128,7 @@ class Layer(Displayed):
 
     equations: ClassVar[Equations]
     numbers: ClassVar[tuple[str, ...]] = ()  # settings that may be arrays of the training state
+    rectifies: ClassVar[bool] = False  # whether ReLU behind it can be had in the same pass
     shown_by = "inspect.display.of_network"
 
     @property
@@ -158,6 +159,16 @@ class Layer(Displayed):
 
     def backward(self, params: Params, saved: Saved, dy: jax.Array) -> tuple[jax.Array, Params]:
         """(dx, dparams) from the derivative `dy` of the objective with respect to the output."""
+        raise NotImplementedError
+
+    def forward_rectified(self, params: Params, x: jax.Array) -> tuple[jax.Array, Saved]:
+        """(max(0, y), saved) in one pass over memory, where the layer `rectifies`."""
+        raise NotImplementedError
+
+    def backward_rectified(
+        self, params: Params, saved: Saved, y: jax.Array, dy: jax.Array
+    ) -> tuple[jax.Array, Params]:
+        """(dx, dparams) from that y and the derivative `dy` with respect to it."""
         raise NotImplementedError
 
     def example_norms(self, params: Params, x: jax.Array, dy: jax.Array, context: Context) -> jax.Array:
