@@ -9,10 +9,12 @@
 #include <omp.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "xla/ffi/api/ffi.h"
 
@@ -28,6 +30,8 @@ class OneThread {
   int before_;
 };
 
+constexpr auto kPatience = std::chrono::microseconds(100);  // waking a thread that sleeps takes half of it
+
 // Runs part(0) ... part(parts - 1), each once, and returns when all are done; throws what the first to fail threw.
 template <class Part>
 void share(xla::ffi::ThreadPool& pool, int parts, const Part& part) {
@@ -37,7 +41,7 @@ void share(xla::ffi::ThreadPool& pool, int parts, const Part& part) {
   }
   struct Work {
     std::atomic<int> next{0};
-    int done = 0;
+    std::atomic<int> done{0};
     std::exception_ptr failure;
     std::mutex mutex;
     std::condition_variable all_done;
@@ -54,11 +58,13 @@ void share(xla::ffi::ThreadPool& pool, int parts, const Part& part) {
       }
       std::lock_guard<std::mutex> lock(work->mutex);
       if (failure && !work->failure) work->failure = failure;
-      if (++work->done == parts) work->all_done.notify_one();
+      if (work->done.fetch_add(1) + 1 == parts) work->all_done.notify_one();
     }
   };
   for (int helper = 1; helper < parts; ++helper) pool.Schedule([take] { take(); });
   take();
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (work->done != parts && std::chrono::steady_clock::now() < until) std::this_thread::yield();
   std::unique_lock<std::mutex> lock(work->mutex);
   work->all_done.wait(lock, [&] { return work->done == parts; });
   if (work->failure) std::rethrow_exception(work->failure);
