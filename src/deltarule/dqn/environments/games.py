@@ -95,7 +95,7 @@ class Games:
         except Exception as error:
             raise self.failed(error) from error
         reward = np.array(reward, np.float32)
-        if not math.isfinite(reward.dot(reward)) and not np.isfinite(reward).all():
+        if not finite(reward):
             raise DataError(
                 f"dqn: the environment {self.name} gave a reward that is not finite, {reward.tolist()}"
             )
@@ -104,8 +104,7 @@ class Games:
     def array(self, x: Any) -> np.ndarray:
         """Observations as the replay holds them; raises DataError where one is not finite."""
         array = np.asarray(x, self.game.kind).reshape(self.count, *self.game.observation)
-        flat = array.ravel()
-        if array.dtype == np.float32 and not math.isfinite(flat.dot(flat)) and not np.isfinite(array).all():
+        if array.dtype == np.float32 and not finite(array):
             raise DataError(f"dqn: the environment {self.name} gave an observation that is NaN or infinite")
         return array
 
@@ -116,3 +115,9 @@ class Games:
     def close(self) -> None:
         """Ends the environments."""
         (self.single or self.several).close()
+
+
+def finite(numbers: np.ndarray) -> bool:
+    """Whether all of them are: their sum of squares says so in one pass, unless it overflows."""
+    flat = numbers.ravel()
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
