@@ -140,11 +140,11 @@ def main() -> int:
         "a": lambda: product_rows(rounds),
         "b": lambda: [
             *step_rows(Task("b", "three convolutions", batch=32, steps=16), rounds, 1.3),
-            *step_rows(Task("b", "three convolutions", batch=128, steps=8), rounds),
+            *step_rows(Task("b", "three convolutions", batch=128, steps=16), rounds),
         ],
         "c": lambda: [
-            *step_rows(Task("c", resnet, batch=32, steps=8), rounds, 1.2),
-            *step_rows(Task("c", resnet, batch=128, steps=4), rounds, 1.2),
+            *step_rows(Task("c", resnet, batch=32, steps=16), rounds, 1.2),
+            *step_rows(Task("c", resnet, batch=128, steps=16), rounds, 1.2),
         ],
         "d": byte_rows,
         "e": lambda: accuracy_rows(rounds),

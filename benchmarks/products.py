@@ -18,7 +18,7 @@ from measure import Row, compare, fastest, interleave, short
 from peers_convolution import LAYOUTS
 
 BATCH, PRODUCTS = 32, ("forward", "dK", "dx")
-REPEATS = 20
+REPEATS = 100  # a program takes the memory of its result anew when it is called, but a loop in it does not
 Forms = tuple[Callable, Callable, Callable]  # of y, dK and dx
 HEAVY = re.compile(r" (convolution|dot|custom-call)\(")
 

@@ -1,4 +1,4 @@
-// The three products of a convolution by oneDNN, as handlers that a compiled XLA program calls.
+// The three products of a convolution, as handlers that a compiled XLA program calls.
 //
 //   y = K * x        x (n, d.., i), K (k.., i/g, o), y (n, e.., o)
 //   dx = K^T * dy
@@ -8,15 +8,19 @@
 // the products, and db is summed there.
 //
 // The minibatch is cut into one part for each thread, and a part, where more than the product is to be done, into
-// chunks that stay in its cache. Arrays stay channels-last as XLA holds them; only K is put into the order that oneDNN
-// wants, once a call. dK is summed over the parts, in float32.
+// chunks that stay in its cache. Arrays stay channels-last as XLA holds them; only K is put into an order of its own,
+// once a call. dK is summed over the parts, in float32. A product is computed in tiles of registers, or by oneDNN.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <vector>
 
-#include "geometry.h"
+#include "direct.h"
+#include "primitive.h"
 #include "rows.h"
 #include "share.h"
 #include "vectorised.h"
@@ -65,13 +69,24 @@ void add_to(size_t numbers, const float* __restrict from, float* __restrict to) 
 
 using Sizes = ffi::Span<const int64_t>;
 
+// Made once for each geometry.
+const Form& form(const Geometry& geometry) {
+  static std::map<Geometry, std::unique_ptr<Form>> made;
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::unique_ptr<Form>& found = made[geometry];
+  if (!found) found = direct(geometry);
+  if (!found) found = std::make_unique<Primitive>(geometry);
+  return *found;
+}
+
 // One product of a minibatch, some examples at a time.
 struct Work {
   Geometry whole;
   ffi::AnyBuffer x, K, y;
   int64_t n;
   int chunks;  // in how many goes
-  const Primitive *fewer, *more;  // of a chunk of n / chunks examples, and of one more
+  const Form *fewer, *more;  // of a chunk of n / chunks examples, and of one more
 
   Work(Product product, ffi::AnyBuffer x, ffi::AnyBuffer K, ffi::AnyBuffer y, Sizes stride, Sizes dilation,
        Sizes front, Sizes behind, int64_t groups)
@@ -89,14 +104,14 @@ struct Work {
     chunks = threads * times;
     fewer = &of_examples(n / chunks);
     more = n % chunks == 0 ? fewer : &of_examples(n / chunks + 1);
-    if (fewer->K != more->K) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
+    if (!fewer->orders_like(*more)) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
     return threads;
   }
 
-  const Primitive& of_examples(int64_t examples) const {
+  const Form& of_examples(int64_t examples) const {
     Geometry part = whole;
     part.x[0] = part.y[0] = examples;
-    return primitive(part);
+    return form(part);
   }
 
   int64_t from(int chunk) const { return begin(n, chunks, chunk); }
@@ -105,22 +120,7 @@ struct Work {
     return static_cast<char*>(array.untyped_data()) + from(chunk) * (array.size_bytes() / n);
   }
 
-  const Primitive& of(int chunk) const { return *(examples(chunk) == n / chunks ? fewer : more); }
-
-  memory plain() const { return memory(kernel(whole.K, whole.groups, whole.type), cpu(), K.untyped_data()); }
-
-  // Runs the product of a chunk, with K in its order and y or dy where they lie.
-  void run(int chunk, char* K_ordered, void* y_chunk) const {
-    const Primitive& p = of(chunk);
-    const bool dx = whole.product == Product::kDx, dK = whole.product == Product::kDK;
-    dnnl::stream stream(cpu());
-    p.run.execute(stream, {{dx ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, memory(p.x, cpu(), at(x, chunk))},
-                           {dK ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, memory(p.K, cpu(), K_ordered)},
-                           {whole.product == Product::kY ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST,
-                            memory(p.y, cpu(), y_chunk)},
-                           {DNNL_ARG_SCRATCHPAD, memory(p.scratch, cpu(), scratch().of(p.scratch.get_size()))}});
-    stream.wait();
-  }
+  const Form& of(int chunk) const { return *(examples(chunk) == n / chunks ? fewer : more); }
 
   // dy of a chunk, 0 where y is not above 0; dy itself where no y is given.
   void* masked(int chunk, const float* rectified) const {
@@ -159,17 +159,17 @@ void compute(Work work, ffi::ThreadPool& pool, const float* b, const float* rect
     std::memset(result.untyped_data(), 0, result.size_bytes());
     return;
   }
-  const int threads = work.cut(pool, b || relu || rectified ? kAtOnce : SIZE_MAX);
-  const Primitive& typical = work.of(0);
+  const int threads = work.cut(pool, kAtOnce);
+  const Form& typical = work.of(0);
   thread_local Scratch ordered;
-  char* K_ordered = static_cast<char*>(ordered.of(typical.K.get_size()));
+  void* const K_ordered = ordered.of(typical.K_bytes());
   std::once_flag once;
   const WideRows rows(work.whole.y.back());
   const auto laid = rows.laid_out([&](int64_t k) { return b ? b[k] : 0.0f; });
   const int64_t each = work.y.element_count() / work.n;
   walk(pool, threads, work.chunks, [&](int chunk) {
-    std::call_once(once, [&] { typical.put_in_order(work.plain(), memory(typical.K, cpu(), K_ordered)); });
-    work.run(chunk, K_ordered, work.masked(chunk, rectified));
+    std::call_once(once, [&] { typical.put_in_order(work.K.untyped_data(), K_ordered); });
+    work.of(chunk).run(work.at(work.x, chunk), K_ordered, work.masked(chunk, rectified));
     if (forward && (b || relu))
       finish(work.examples(chunk) * each, rows.width, relu ? 0.0f : -INFINITY, laid.data(),
              reinterpret_cast<float*>(work.at(work.y, chunk)));
@@ -185,8 +185,8 @@ void compute_dK(Work work, ffi::ThreadPool& pool, const float* rectified, float*
   }
   const size_t least = rectified ? std::max(kAtOnce, work.K.size_bytes()) : SIZE_MAX;
   const int threads = work.cut(pool, least), times = work.chunks / threads;
-  const Primitive& typical = work.of(0);
-  const size_t K_bytes = (typical.K.get_size() + 63) / 64 * 64, numbers = K_bytes / sizeof(float);
+  const Form& typical = work.of(0);
+  const size_t K_bytes = (typical.K_bytes() + 63) / 64 * 64, numbers = K_bytes / sizeof(float);
   thread_local Scratch places;
   float* const sums = static_cast<float*>(places.of(K_bytes * threads * (times > 1 ? 2 : 1)));
   const WideRows rows(work.whole.y.back());
@@ -198,7 +198,7 @@ void compute_dK(Work work, ffi::ThreadPool& pool, const float* rectified, float*
     for (int chunk = part * times; chunk < (part + 1) * times; ++chunk) {
       const bool first = chunk == part * times;
       void* g = work.masked(chunk, rectified);
-      work.run(chunk, reinterpret_cast<char*>(first ? sum : term), g);
+      work.of(chunk).run(work.at(work.x, chunk), first ? sum : term, g);
       if (!first) add_to(numbers, term, sum);
       if (!db) continue;
       add(work.examples(chunk) * each, rows.width, static_cast<float*>(g), of_g.data());
@@ -210,7 +210,7 @@ void compute_dK(Work work, ffi::ThreadPool& pool, const float* rectified, float*
     const size_t from = begin(numbers, adding, chunk), to = begin(numbers, adding, chunk + 1);
     for (int part = 1; part < threads; ++part) add_to(to - from, sums + part * numbers + from, sums + from);
   });
-  typical.put_in_order(memory(typical.K, cpu(), sums), work.plain());
+  typical.put_in_order(sums, work.K.untyped_data());
   if (!db) return;
   for (int64_t k = 0; k < rows.i; ++k) {
     double total = 0;

@@ -2,7 +2,7 @@
 //
 // A tile is a few rows of at most four vectors. For each k it takes the row k of B as vectors, and of A a number for
 // each of its rows. So B is read with its rows one after the other; where it is given transposed it is laid so first.
-// For processors with AVX-512; others compute by oneDNN.
+// A convolution's sum is the same over several pieces of A and B. For processors with AVX-512; others compute by oneDNN.
 #pragma once
 
 #include <cstdint>
@@ -15,5 +15,25 @@ bool has_tiles();
 // c (rows, columns) = a b; a[i * a_row + k * a_inner], b[k * b_width + j], or b[j * b_width + k] where transposed.
 void multiply_tiles(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
                     const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width);
+
+// The sum that a number of c is, in pieces of one length, with steps of one length in a.
+struct Inner {
+  struct Start {
+    int64_t a, b;
+  };
+  const Start* starts;
+  int64_t pieces, length, step;
+};
+
+// c (rows, columns) = a b; a[i * a_row + start.a + k * step], b[start.b + k * b_width + j].
+void multiply_pieces(int64_t rows, int64_t columns, const Inner& inner, const float* a, int64_t a_row, const float* b,
+                     int64_t b_width, float* c, int64_t c_width);
+
+// The same where column j has numbers of its own in a, at a[i * a_row + start.a + k * step + j].
+void multiply_numbers(int64_t rows, int64_t columns, const Inner& inner, const float* a, int64_t a_row, const float* b,
+                      int64_t b_width, float* c, int64_t c_width);
+
+// to (rows, columns) = from (columns, rows) transposed.
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t width, float* to, int64_t to_width);
 
 }  // namespace deltarule

@@ -26,6 +26,15 @@ SHAPES = [  # x, kernel, stride, padding, dilation, groups, features
     ((3, 8, 9, 5), 1, 2, "valid", 1, 1, 7),
     ((2, 4, 5, 6, 2), (1, 2, 3), (1, 2, 2), 1, 1, 1, 3),
 ]
+IN_TILES = [  # natively, of enough features
+    ((3, 23, 9), 3, 2, ((4, 0),), 3, 1, 33),
+    ((3, 7, 11, 16), (3, 2), (2, 3), ((1, 2), (0, 1)), 1, 1, 18),
+    ((13, 4, 5, 8), 3, 1, 1, 1, 1, 70),
+    ((5, 2, 7, 10), 5, 1, 2, 1, 1, 8),
+    ((3, 9, 8, 20), 3, (1, 2), 1, 1, 20, 20),
+    ((3, 9, 8, 16), 1, (1, 2), "valid", 1, 1, 9),
+    ((2, 4, 5, 11, 8), (1, 2, 3), (1, 2, 1), 1, (1, 1, 2), 1, 16),
+]
 MANY = ((7, 64, 64, 3), 3, 1, 1, 1, 1, 48)  # several chunks a thread, of unequal size
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 installed = pytest.mark.skipif(native.companion()[0] is None, reason=f"the kernels are {native.described()}")
@@ -116,7 +125,7 @@ def test_every_product_counts_the_same_flops_as_xla_does(shape):
 
 
 @installed
-@every_shape
+@pytest.mark.parametrize("shape", [*SHAPES, *IN_TILES], ids=str)
 def test_native_equals_xla(shape, monkeypatch):
     given = case(shape, np.float32)
     got = products(*given)
@@ -126,7 +135,7 @@ def test_native_equals_xla(shape, monkeypatch):
 
 
 @installed
-@pytest.mark.parametrize("shape", [*SHAPES, MANY], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *IN_TILES, MANY], ids=str)
 def test_native_bias_and_relu_in_one_pass_equal_xla(shape, monkeypatch):
     geometry, *arrays = case(shape, np.float32)
     both, *_ = rectified(geometry, *arrays)
