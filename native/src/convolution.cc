@@ -44,6 +44,7 @@ int64_t begin(int64_t n, int parts, int index) { return n * index / parts; }
 
 constexpr size_t kSmall = 1 << 18;  // numbers that are summed sooner than another thread wakes
 constexpr size_t kAtOnce = 1 << 19;  // bytes of the largest array that a core takes at once, and finds in its cache
+constexpr size_t kDirectAtOnce = 1 << 17;  // in tiles it costs nothing to take less, and the threads end together
 
 // y[k] += b[k], or 0 where that is less and ReLU is asked for, over rows of `width` numbers, the last cut short.
 DELTARULE_VECTORISED
@@ -75,8 +76,7 @@ const Form& form(const Geometry& geometry) {
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   std::unique_ptr<Form>& found = made[geometry];
-  if (!found) found = direct(geometry);
-  if (!found) found = std::make_unique<Primitive>(geometry);
+  if (!found) found = is_direct(geometry) ? direct(geometry) : std::make_unique<Primitive>(geometry);
   return *found;
 }
 
@@ -104,7 +104,8 @@ struct Work {
     chunks = threads * times;
     fewer = &of_examples(n / chunks);
     more = n % chunks == 0 ? fewer : &of_examples(n / chunks + 1);
-    if (!fewer->orders_like(*more)) throw std::runtime_error("parts of a minibatch want their kernel in different orders");
+    if (!fewer->orders_like(*more))
+      throw std::runtime_error("parts of a minibatch want their kernel in different orders");
     return threads;
   }
 
@@ -159,7 +160,8 @@ void compute(Work work, ffi::ThreadPool& pool, const float* b, const float* rect
     std::memset(result.untyped_data(), 0, result.size_bytes());
     return;
   }
-  const int threads = work.cut(pool, kAtOnce);
+  const size_t otherwise = b || relu || rectified ? kAtOnce : SIZE_MAX;
+  const int threads = work.cut(pool, is_direct(work.whole) ? kDirectAtOnce : otherwise);
   const Form& typical = work.of(0);
   thread_local Scratch ordered;
   void* const K_ordered = ordered.of(typical.K_bytes());

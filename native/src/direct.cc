@@ -98,9 +98,15 @@ int64_t product(const Axes& sizes) { return sizes[0] * sizes[1] * sizes[2]; }
 class Direct : public Form {
  public:
   explicit Direct(const Geometry& g)
-      : dx_(g.product == Product::kDx), depthwise_(g.groups > 1), n_(g.x[0]), taps_(three({g.K.begin(), g.K.end() - 2}, 1)),
-        in_(space(dx_ ? g.y : g.x)), out_(space(dx_ ? g.x : g.y)), features_in_((dx_ ? g.y : g.x).back()),
-        features_out_((dx_ ? g.x : g.y).back()), each_(depthwise_ ? features_out_ : features_in_ * features_out_),
+      : dx_(g.product == Product::kDx),
+        depthwise_(g.groups > 1),
+        n_(g.x[0]),
+        taps_(three({g.K.begin(), g.K.end() - 2}, 1)),
+        in_(space(dx_ ? g.y : g.x)),
+        out_(space(dx_ ? g.x : g.y)),
+        features_in_((dx_ ? g.y : g.x).back()),
+        features_out_((dx_ ? g.x : g.y).back()),
+        each_(depthwise_ ? features_out_ : features_in_ * features_out_),
         at_once_(*std::max_element(out_.begin(), out_.end()) < kFew ? n_ : 1) {
     const Axes stride = three(g.stride, 1), dilation = three(g.dilation, 1), front = three(g.front, 0);
     for (int a = 0; a < kAxes; ++a)
@@ -190,9 +196,11 @@ class Direct : public Form {
     const auto& [first, second, third, last] = sweep.loops;
     for (int64_t i = 0; i < first.count; ++i)
       for (int64_t j = 0; j < second.count; ++j)
-        for (int64_t k = 0; k < third.count; ++k)
-          multiply(last.count, features_out_, inner, in + sweep.in + i * first.in + j * second.in + k * third.in,
-                   last.in, K, features_out_, out + sweep.out + i * first.out + j * second.out + k * third.out, last.out);
+        for (int64_t k = 0; k < third.count; ++k) {
+          const float* from = in + sweep.in + i * first.in + j * second.in + k * third.in;
+          float* to = out + sweep.out + i * first.out + j * second.out + k * third.out;
+          multiply(last.count, features_out_, inner, from, last.in, K, features_out_, to, last.out);
+        }
   }
 
   bool dx_, depthwise_;
@@ -206,15 +214,16 @@ class Direct : public Form {
 
 }  // namespace
 
-std::unique_ptr<Form> direct(const Geometry& g) {
+bool is_direct(const Geometry& g) {
   const int64_t features = (g.product == Product::kDx ? g.x : g.y).back();
   const bool depthwise = g.groups == g.x.back() && g.groups == g.y.back();
   int64_t numbers = 1;
   for (int64_t size : g.K) numbers *= size;
-  if (!has_tiles() || g.product == Product::kDK || g.type != dnnl::memory::data_type::f32) return nullptr;
-  if (g.K.size() > kAxes + 2 || (g.groups > 1 && !depthwise)) return nullptr;
-  if (features < kFewFeatures || numbers > kLargest) return nullptr;
-  return std::make_unique<Direct>(g);
+  if (!has_tiles() || g.product == Product::kDK || g.type != dnnl::memory::data_type::f32) return false;
+  if (g.K.size() > kAxes + 2 || (g.groups > 1 && !depthwise)) return false;
+  return features >= kFewFeatures && numbers <= kLargest;
 }
+
+std::unique_ptr<Form> direct(const Geometry& geometry) { return std::make_unique<Direct>(geometry); }
 
 }  // namespace deltarule

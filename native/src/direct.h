@@ -7,7 +7,9 @@
 
 namespace deltarule {
 
-// Nothing where another form is faster, or the only one.
+// Whether it is the fastest form, and one that this processor and these numbers have.
+bool is_direct(const Geometry& geometry);
+
 std::unique_ptr<Form> direct(const Geometry& geometry);
 
 }  // namespace deltarule

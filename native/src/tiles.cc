@@ -35,7 +35,7 @@ DELTARULE_TILES void tile(const Inner& inner, __mmask16 last, const float* a, in
       __m512 row[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v)
-        row[v] = v + 1 < kVectors ? _mm512_loadu_ps(from + v * kVector) : _mm512_maskz_loadu_ps(last, from + v * kVector);
+        row[v] = _mm512_maskz_loadu_ps(v + 1 < kVectors ? 0xFFFF : last, from + v * kVector);
 #pragma GCC unroll 16
       for (int i = 0; i < kHeight; ++i) {
         const __m512 number = _mm512_set1_ps(at[i * a_row]);

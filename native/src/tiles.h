@@ -2,7 +2,7 @@
 //
 // A tile is a few rows of at most four vectors. For each k it takes the row k of B as vectors, and of A a number for
 // each of its rows. So B is read with its rows one after the other; where it is given transposed it is laid so first.
-// A convolution's sum is the same over several pieces of A and B. For processors with AVX-512; others compute by oneDNN.
+// A convolution's sum is the same, over several pieces of A and B. For processors with AVX-512; others have oneDNN.
 #pragma once
 
 #include <cstdint>
