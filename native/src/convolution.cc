@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -94,8 +93,6 @@ struct Work {
               dims(stride), dims(dilation), dims(front), dims(behind), groups},
         x(x), K(K), y(y), n(whole.x[0]), chunks(1), fewer(nullptr), more(nullptr) {}
 
-  bool empty() const { return n == 0 || x.element_count() == 0 || y.element_count() == 0; }
-
   // Cuts the examples into equally many goes for each thread, of at least so many bytes.
   int cut(ffi::ThreadPool& pool, size_t bytes) {
     const int threads = std::max<int64_t>(1, std::min<int64_t>(n, pool.num_threads()));
@@ -155,11 +152,6 @@ void walk(ffi::ThreadPool& pool, int threads, int chunks, const Chunk& chunk) {
 // y or dx.
 void compute(Work work, ffi::ThreadPool& pool, const float* b, const float* rectified, bool relu) {
   const bool forward = work.whole.product == Product::kY;
-  if (work.empty()) {
-    const ffi::AnyBuffer& result = forward ? work.y : work.x;
-    std::memset(result.untyped_data(), 0, result.size_bytes());
-    return;
-  }
   const size_t otherwise = b || relu || rectified ? kAtOnce : SIZE_MAX;
   const int threads = work.cut(pool, is_direct(work.whole) ? kDirectAtOnce : otherwise);
   const Form& typical = work.of(0);
@@ -180,11 +172,6 @@ void compute(Work work, ffi::ThreadPool& pool, const float* b, const float* rect
 
 // dK, summed over a thread's chunks and then over the threads, always the same ones; and db.
 void compute_dK(Work work, ffi::ThreadPool& pool, const float* rectified, float* db) {
-  if (work.empty()) {
-    std::memset(work.K.untyped_data(), 0, work.K.size_bytes());
-    if (db) std::fill_n(db, work.whole.y.back(), 0.0f);
-    return;
-  }
   const size_t least = rectified ? std::max(kAtOnce, work.K.size_bytes()) : SIZE_MAX;
   const int threads = work.cut(pool, least), times = work.chunks / threads;
   const Form& typical = work.of(0);

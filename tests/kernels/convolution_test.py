@@ -234,11 +234,16 @@ def test_native_is_safe_from_several_threads():
             np.testing.assert_array_equal(got, expected)
 
 
-@installed
 def test_an_empty_batch_gives_zeros():
     found = Window((3,), (1,), ((1, 1),), (1,))
     dK = jax.jit(lambda x, dy: convolve_dK(x, dy, found))(jnp.zeros((0, 5, 2)), jnp.zeros((0, 5, 3)))
     np.testing.assert_array_equal(dK, np.zeros((3, 2, 3)))
+
+
+def test_an_input_without_features_gives_the_bias():
+    found, b = Window((3,), (1,), ((1, 1),), (1,)), jnp.arange(4.0)
+    y = jax.jit(lambda x, K: convolve(x, K, found, b=b))(jnp.zeros((2, 5, 0)), jnp.zeros((3, 0, 4)))
+    np.testing.assert_array_equal(y, np.broadcast_to(b, (2, 5, 4)))
 
 
 def test_the_environment_chooses_the_kernels(monkeypatch):

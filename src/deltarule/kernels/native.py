@@ -69,8 +69,11 @@ def choose(target: str, everywhere: Callable, on_cpu: Callable, *arrays: jax.Arr
     """What `everywhere` makes of the arrays, in the form for the device that the program is lowered for.
 
     On a CPU that is the native `target` where it takes the arrays, and `on_cpu` elsewhere; on any other device,
-    and where `on_cpu` gives None, `everywhere`. A target's results are the leaves of what `everywhere` gives.
+    and where `on_cpu` gives None or an array is empty, `everywhere`. A target's results are the leaves of what
+    `everywhere` gives.
     """
+    if not all(array.size for array in arrays):
+        return everywhere(*arrays)
     results, tree = jax.tree.flatten(jax.eval_shape(everywhere, *arrays))
     settings = {n: np.array(v, np.int64) if isinstance(v, tuple) else v for n, v in numbers.items()}
 
