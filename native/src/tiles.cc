@@ -5,25 +5,31 @@
 #include <utility>
 #include <vector>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#pragma GCC diagnostic ignored "-Wuninitialized"  // of GCC 12's own header
-#include <immintrin.h>
-#define DELTARULE_TILES __attribute__((target("avx512f")))
+#include "vectorised.h"
+#include "vectors.h"
 
 namespace deltarule {
+
+DELTARULE_VECTORISED
+void finish_rows(int64_t rows, int64_t columns, const Finish& finish, float* c, int64_t c_width) {
+  for (int64_t i = 0; i < rows; ++i, c += c_width)
+    for (int64_t j = 0; j < columns; ++j) {
+      const float sum = finish.b ? c[j] + finish.b[j] : c[j], value = sum < finish.least ? finish.least : sum;
+      c[j] = finish.y && !(finish.y[i * finish.y_width + j] > 0) ? 0.0f : value;
+    }
+}
+
+#ifdef DELTARULE_HAS_VECTORS
 namespace {
 
-constexpr int64_t kVector = 16;                               // numbers
 constexpr int64_t kNarrow = 12, kNarrowest = 4;               // columns, where a is transposed, and where not
 constexpr int kMost = 4;                                      // vectors of a tile
 constexpr std::array<int, kMost + 1> kRows = {0, 16, 12, 8, 6};  // of a tile of so many vectors
 
-__mmask16 first(int64_t numbers) { return numbers >= kVector ? 0xFFFF : (1u << numbers) - 1; }
-
 // One tile of c; `last` says which numbers of its last vector there are.
 template <int kHeight, int kVectors>
 DELTARULE_TILES void tile(const Inner& inner, __mmask16 last, const float* a, int64_t a_row, const float* b,
-                          int64_t b_width, float* c, int64_t c_width) {
+                          int64_t b_width, float* c, int64_t c_width, const Finish& finish) {
   __m512 sums[kHeight][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kHeight; ++i)
@@ -44,19 +50,36 @@ DELTARULE_TILES void tile(const Inner& inner, __mmask16 last, const float* a, in
       }
     }
   }
+  const auto there = [&](int v) { return v + 1 < kVectors ? 0xFFFF : last; };
+  const __m512 least = _mm512_set1_ps(finish.least), zero = _mm512_setzero_ps();
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512 b_there = finish.b ? _mm512_maskz_loadu_ps(there(v), finish.b + v * kVector) : zero;
+#pragma GCC unroll 16
+    for (int i = 0; i < kHeight; ++i)
+      sums[i][v] = _mm512_max_ps(least, _mm512_add_ps(sums[i][v], b_there));  // what is not a number stays so
+  }
+  if (finish.y)
+#pragma GCC unroll 16
+    for (int i = 0; i < kHeight; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512 y = _mm512_maskz_loadu_ps(there(v), finish.y + i * finish.y_width + v * kVector);
+        sums[i][v] = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, zero, _CMP_GT_OQ), sums[i][v]);
+      }
 #pragma GCC unroll 16
   for (int i = 0; i < kHeight; ++i)
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v)
-      _mm512_mask_storeu_ps(c + i * c_width + v * kVector, v + 1 < kVectors ? 0xFFFF : last, sums[i][v]);
+    for (int v = 0; v < kVectors; ++v) _mm512_mask_storeu_ps(c + i * c_width + v * kVector, there(v), sums[i][v]);
 }
 
-using Tile = void (*)(const Inner&, __mmask16, const float*, int64_t, const float*, int64_t, float*, int64_t);
+using Tile = void (*)(const Inner&, __mmask16, const float*, int64_t, const float*, int64_t, float*, int64_t,
+                      const Finish&);
 
 // One tile of c where each of its columns has its own numbers of a, one vector wide.
 template <int kHeight>
 DELTARULE_TILES void tile_of_numbers(const Inner& inner, __mmask16 last, const float* a, int64_t a_row, const float* b,
-                                     int64_t b_width, float* c, int64_t c_width) {
+                                     int64_t b_width, float* c, int64_t c_width, const Finish&) {
   __m512 sums[kHeight];
 #pragma GCC unroll 16
   for (int i = 0; i < kHeight; ++i) sums[i] = _mm512_setzero_ps();
@@ -93,10 +116,11 @@ void heights(int64_t rows, int64_t most, const At& at) {
 // The columns of b that a tile is wide, for all rows.
 template <int kVectors>
 void columns_of(int64_t rows, const Inner& inner, __mmask16 last, const float* a, int64_t a_row, const float* b,
-                int64_t b_width, float* c, int64_t c_width) {
+                int64_t b_width, float* c, int64_t c_width, const Finish& finish) {
   static constexpr auto kTiles = of_heights<kVectors>(std::make_integer_sequence<int, kRows[kVectors]>());
   heights(rows, kRows[kVectors], [&](int64_t from, int64_t height) {
-    kTiles[height - 1](inner, last, a + from * a_row, a_row, b, b_width, c + from * c_width, c_width);
+    kTiles[height - 1](inner, last, a + from * a_row, a_row, b, b_width, c + from * c_width, c_width,
+                       finish.from(from, 0));
   });
 }
 
@@ -125,62 +149,15 @@ int64_t widest(int64_t rows, int64_t columns) {
 
 // The same for a panel of so many vectors, of `wide` columns.
 void panel_of(int64_t vectors, int64_t rows, const Inner& inner, int64_t wide, const float* a, int64_t a_row,
-              const float* b, int64_t b_width, float* c, int64_t c_width) {
+              const float* b, int64_t b_width, float* c, int64_t c_width, const Finish& finish) {
   const __mmask16 last = first(wide - (vectors - 1) * kVector);
   switch (vectors) {
-    case 1: return columns_of<1>(rows, inner, last, a, a_row, b, b_width, c, c_width);
-    case 2: return columns_of<2>(rows, inner, last, a, a_row, b, b_width, c, c_width);
-    case 3: return columns_of<3>(rows, inner, last, a, a_row, b, b_width, c, c_width);
-    default: return columns_of<4>(rows, inner, last, a, a_row, b, b_width, c, c_width);
+    case 1: return columns_of<1>(rows, inner, last, a, a_row, b, b_width, c, c_width, finish);
+    case 2: return columns_of<2>(rows, inner, last, a, a_row, b, b_width, c, c_width, finish);
+    case 3: return columns_of<3>(rows, inner, last, a, a_row, b, b_width, c, c_width, finish);
+    default: return columns_of<4>(rows, inner, last, a, a_row, b, b_width, c, c_width, finish);
   }
 }
-
-// to[k * to_width + j] = from[j * width + k] for a block of at most 16 by 16.
-DELTARULE_TILES void turn(int64_t columns, int64_t inner, const float* from, int64_t width, float* to, int64_t to_width) {
-  __m512 x[16], y[16];
-  const __mmask16 taken = first(inner), written = first(columns);
-#pragma GCC unroll 16
-  for (int j = 0; j < 16; ++j) x[j] = j < columns ? _mm512_maskz_loadu_ps(taken, from + j * width) : _mm512_setzero_ps();
-#pragma GCC unroll 8
-  for (int j = 0; j < 16; j += 2) {
-    y[j] = _mm512_unpacklo_ps(x[j], x[j + 1]);
-    y[j + 1] = _mm512_unpackhi_ps(x[j], x[j + 1]);
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < 16; j += 4) {
-    x[j] = _mm512_shuffle_ps(y[j], y[j + 2], 0x44);
-    x[j + 1] = _mm512_shuffle_ps(y[j], y[j + 2], 0xEE);
-    x[j + 2] = _mm512_shuffle_ps(y[j + 1], y[j + 3], 0x44);
-    x[j + 3] = _mm512_shuffle_ps(y[j + 1], y[j + 3], 0xEE);
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    y[j] = _mm512_shuffle_f32x4(x[j], x[j + 4], 0x88);
-    y[j + 4] = _mm512_shuffle_f32x4(x[j], x[j + 4], 0xDD);
-    y[j + 8] = _mm512_shuffle_f32x4(x[j + 8], x[j + 12], 0x88);
-    y[j + 12] = _mm512_shuffle_f32x4(x[j + 8], x[j + 12], 0xDD);
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    x[j] = _mm512_shuffle_f32x4(y[j], y[j + 8], 0x88);
-    x[j + 8] = _mm512_shuffle_f32x4(y[j], y[j + 8], 0xDD);
-    x[j + 4] = _mm512_shuffle_f32x4(y[j + 4], y[j + 12], 0x88);
-    x[j + 12] = _mm512_shuffle_f32x4(y[j + 4], y[j + 12], 0xDD);
-  }
-#pragma GCC unroll 16
-  for (int k = 0; k < 16; ++k)
-    if (k < inner) _mm512_mask_storeu_ps(to + k * to_width, written, x[k]);
-}
-
-}  // namespace
-
-void transpose(int64_t rows, int64_t columns, const float* from, int64_t width, float* to, int64_t to_width) {
-  for (int64_t j = 0; j < columns; j += kVector)
-    for (int64_t k = 0; k < rows; k += kVector)
-      turn(columns - j, rows - k, from + j * width + k, width, to + k * to_width + j, to_width);
-}
-
-namespace {
 
 // At least so many numbers, which the thread keeps for the next time.
 float* scratch(std::vector<float>& kept, int64_t numbers) {
@@ -190,7 +167,8 @@ float* scratch(std::vector<float>& kept, int64_t numbers) {
 
 // c of few columns, as the transpose of c^T = b^T a^T, whose rows fill vectors.
 void multiply_narrow(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
-                     const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width) {
+                     const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width,
+                     const Finish& finish) {
   static thread_local std::vector<float> turned, product;
   if (a_row != 1) {
     transpose(inner, rows, a, a_row, scratch(turned, inner * rows), rows);
@@ -198,8 +176,9 @@ void multiply_narrow(int64_t rows, int64_t columns, int64_t inner, const float* 
   }
   float* narrow = scratch(product, columns * rows);
   multiply_tiles(columns, rows, inner, b, b_transposed ? b_width : 1, b_transposed ? 1 : b_width, a, a_inner, false,
-                 narrow, rows);
+                 narrow, rows, {});
   transpose(rows, columns, narrow, rows, c, c_width);
+  if (finish.any()) finish_rows(rows, columns, finish, c, c_width);
 }
 
 }  // namespace
@@ -210,10 +189,11 @@ bool has_tiles() {
 }
 
 void multiply_tiles(int64_t rows, int64_t columns, int64_t inner, const float* a, int64_t a_row, int64_t a_inner,
-                    const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width) {
+                    const float* b, int64_t b_width, bool b_transposed, float* c, int64_t c_width,
+                    const Finish& finish) {
   static thread_local std::vector<float> laid;
   if (rows >= kVector && columns <= (a_row == 1 ? kNarrow : kNarrowest))
-    return multiply_narrow(rows, columns, inner, a, a_row, a_inner, b, b_width, b_transposed, c, c_width);
+    return multiply_narrow(rows, columns, inner, a, a_row, a_inner, b, b_width, b_transposed, c, c_width, finish);
   const Inner::Start start{0, 0};
   const Inner all{&start, 1, inner, a_inner};
   panels(columns, kMost, [&](int64_t vectors, int64_t column, int64_t wide) {
@@ -224,14 +204,14 @@ void multiply_tiles(int64_t rows, int64_t columns, int64_t inner, const float* a
       panel = scratch(laid, inner * width);
       transpose(inner, wide, b + column * b_width, b_width, laid.data(), width);
     }
-    panel_of(vectors, rows, all, wide, a, a_row, panel, width, c + column, c_width);
+    panel_of(vectors, rows, all, wide, a, a_row, panel, width, c + column, c_width, finish.from(0, column));
   });
 }
 
 void multiply_pieces(int64_t rows, int64_t columns, const Inner& inner, const float* a, int64_t a_row, const float* b,
                      int64_t b_width, float* c, int64_t c_width) {
   panels(columns, widest(rows, columns), [&](int64_t vectors, int64_t column, int64_t wide) {
-    panel_of(vectors, rows, inner, wide, a, a_row, b + column, b_width, c + column, c_width);
+    panel_of(vectors, rows, inner, wide, a, a_row, b + column, b_width, c + column, c_width, {});
   });
 }
 
@@ -241,24 +221,19 @@ void multiply_numbers(int64_t rows, int64_t columns, const Inner& inner, const f
   panels(columns, 1, [&](int64_t, int64_t column, int64_t wide) {
     heights(rows, kRows[1], [&](int64_t from, int64_t height) {
       kTiles[height - 1](inner, first(wide), a + from * a_row + column, a_row, b + column, b_width,
-                         c + from * c_width + column, c_width);
+                         c + from * c_width + column, c_width, {});
     });
   });
 }
 
-}  // namespace deltarule
-
 #else
-
-namespace deltarule {
 
 bool has_tiles() { return false; }
 void multiply_tiles(int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*, int64_t, bool, float*,
-                    int64_t) {}
+                    int64_t, const Finish&) {}
 void multiply_pieces(int64_t, int64_t, const Inner&, const float*, int64_t, const float*, int64_t, float*, int64_t) {}
 void multiply_numbers(int64_t, int64_t, const Inner&, const float*, int64_t, const float*, int64_t, float*, int64_t) {}
-void transpose(int64_t, int64_t, const float*, int64_t, float*, int64_t) {}
-
-}  // namespace deltarule
 
 #endif
+
+}  // namespace deltarule

@@ -38,15 +38,31 @@ def test_an_empty_chain_is_the_identity():
     assert Chain().backward((), saved, dy) == (dy, ())
 
 
-def test_relu_taken_along_by_a_convolution_changes_neither_the_numbers_nor_what_is_kept():
-    x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 6, 5, 2)), jnp.float32)
-    layers = Convolution(4, 3), ReLU(), ReLU(), Convolution(3, 3, bias=False), ReLU(), Convolution(2, 1)
-    assert [(place, taken) for place, _, taken in Chain(*layers).passes] == [
-        (0, True),
-        (2, False),
-        (3, True),
-        (5, False),
-    ]
+IMAGES, ROWS = (3, 6, 5, 2), (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "taken"),
+    [
+        (
+            (Convolution(4, 3), ReLU(), ReLU(), Convolution(3, 3, bias=False), ReLU(), Convolution(2, 1)),
+            IMAGES,
+            [(0, True), (2, False), (3, True), (5, False)],
+        ),
+        ((Dense(4), ReLU(), Dense(5, bias=False), ReLU(), Dense(3)), ROWS, [(0, True), (2, True), (4, False)]),
+        ((Convolution(4, 3), ReLU(), Dense(5), ReLU()), IMAGES, [(0, True), (2, True)]),
+        ((Convolution(4, 3), ReLU(), Dense(5)), IMAGES, [(0, True), (2, False)]),
+        ((Tanh(), ReLU(), Dense(4), ReLU(), Tanh()), ROWS, [(0, False), (1, False), (2, True), (4, False)]),
+        (
+            (Dense(4), ReLU(), ReLU(), Dense(3), ReLU(), Dense(3)),
+            IMAGES,
+            [(0, True), (2, False), (3, True), (5, False)],
+        ),
+    ],
+)
+def test_relu_taken_along_changes_neither_the_numbers_nor_what_is_kept(layers, shape, taken):
+    x = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
+    assert [(place, takes) for place, _, takes in Chain(*layers).passes] == taken
     params = Chain(*layers).init(np.random.default_rng(0), x.shape)
     y, saved = Chain(*layers).forward(params, x, Context())
     dy = jnp.asarray(np.random.default_rng(2).normal(size=y.shape), jnp.float32)

@@ -28,7 +28,6 @@ for target in (
     "deltarule_convolution_y",
     "deltarule_convolution_dx",
     "deltarule_convolution_dK",
-    "deltarule_gradients",
     "deltarule_max_pool_backward",
     "deltarule_product",
     "deltarule_lstm_forward",

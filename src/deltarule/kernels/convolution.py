@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.kernels import native
+from deltarule.kernels.rectified import finished, masked
 from deltarule.kernels.shares import EXAMPLES, WHOLE, apart
 from deltarule.kernels.unrolled import convolve_dK_unrolled, convolve_dx_unrolled, convolve_unrolled
 from deltarule.kernels.window import Window
@@ -88,17 +89,6 @@ def convolve_dparams(
     forms = partial(form, _convolve_dK), partial(form, convolve_dK_unrolled)
     computed = partial(native.choose, "deltarule_convolution_dK", *forms, **numbers(window, groups))
     return apart(computed, (x, dy, *beside), (EXAMPLES, EXAMPLES, *(EXAMPLES for _ in beside)), WHOLE)
-
-
-def finished(y: jax.Array, b: jax.Array | None = None, rectified: bool = False) -> jax.Array:
-    """y + b, or max(0, y + b)."""
-    y = y if b is None else y + b  # (n, e.., o)
-    return jnp.maximum(y, 0) if rectified else y
-
-
-def masked(dy: jax.Array, y: jax.Array | None = None) -> jax.Array:
-    """dy ⊙ [y > 0] where y is given."""
-    return dy if y is None else jnp.where(y > 0, dy, 0)  # (n, e.., o)
 
 
 def rectifying(dy: jax.Array, y: jax.Array | None) -> tuple[jax.Array, tuple[jax.Array, ...]]:

@@ -80,14 +80,18 @@ class Chain(Container):
         return h, tuple(saved)
 
     def backward(self, params, saved, dy):
-        dh, dparams = dy, []
-        for index, layer, rectified in reversed(self.passes):
-            if rectified:
-                dh, dp = layer.backward_rectified(params[index], saved[index], saved[index + 1], dh)
-                dparams += [{}, dp]
+        passes = self.passes
+        behind = {index + 2 for index, _, rectified in passes if rectified}  # a ReLU that is taken along
+        dh, dparams, masked = dy, [], False
+        for index, layer, rectified in reversed(passes):
+            p, kept = params[index], saved[index]
+            if rectified and not masked:
+                dh, dp = layer.backward_rectified(p, kept, saved[index + 1], dh)
+            elif masked := layer.masks and index in behind:
+                dh, dp = layer.backward_masked(p, kept, dh)
             else:
-                dh, dp = layer.backward(params[index], saved[index], dh)
-                dparams.append(dp)
+                dh, dp = layer.backward(p, kept, dh)
+            dparams += [{}, dp] if rectified else [dp]
         return dh, tuple(reversed(dparams))
 
     def digest(self, saved):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
-from deltarule.kernels.product import gradients, product
+from deltarule.kernels.product import weighted, weighted_dparams, weighted_dx
 from deltarule.kernels.wide import wide
 from deltarule.layers.initializers import Glorot, Initializer
 from deltarule.layers.layer import Cost, Equations, Layer, size
@@ -38,6 +38,8 @@ class Dense(Layer):
     bias: bool = True
     W_init: Initializer = Glorot()
 
+    rectifies = masks = True
+
     equations = Equations(
         forward=(r"Y = X W + b",),
         backward=(r"dX = dY\, W^\top", r"dW = X^\top dY", r"db = \sum_n dY_n"),
@@ -64,20 +66,28 @@ class Dense(Layer):
         return params
 
     def forward(self, params, x, context):
+        return self.weigh(params, x)
+
+    def forward_rectified(self, params, x):
+        return self.weigh(params, x, rectified=True)
+
+    def weigh(self, params, x, rectified=False):
+        """(y, saved), or max(0, y)."""
         x = x.astype(params["W"].dtype)
-        y = product(rows(x), params["W"])  # (n, o)
-        if self.bias:
-            y = y + params["b"]  # (n, o)
+        y = weighted(rows(x), params["W"], params.get("b"), rectified)  # (n, o)
         return y.reshape(self.shape(x.shape)), x
 
     def backward(self, params, saved, dy):
-        x = saved  # (..., i)
+        return self.derive(params, saved, dy)
+
+    def backward_masked(self, params, saved, dy):
+        return self.derive(params, saved, dy, rows(saved))
+
+    def derive(self, params, x, dy, y=None):
+        """(dx, dparams), dx masked by y (n, i) where that is given."""
         dy = rows(dy).astype(x.dtype)  # (n, o)
-        dx = product(dy, params["W"], b_transposed=True)  # (n, i)
-        if not self.bias:
-            return dx.reshape(x.shape), {"W": product(rows(x), dy, a_transposed=True)}
-        dW, db = gradients(rows(x), dy)  # (i, o), (o,)
-        return dx.reshape(x.shape), {"W": dW, "b": db}
+        dx = weighted_dx(dy, params["W"], y)  # (n, i)
+        return dx.reshape(x.shape), weighted_dparams(rows(x), dy, self.bias)
 
     def example_norms(self, params, x, dy, context):
         """‖x_n‖² ‖dy_n‖²; of several rows Σ_{r,s} (x_nr · x_ns) (dy_nr · dy_ns), where that takes less memory."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from deltarule.displayed import Displayed
 from deltarule.errors import SettingError
+from deltarule.kernels.rectified import masked
 from deltarule.kernels.wide import wide
 
 Shape = tuple[int, ...]
@@ -129,6 +130,7 @@ class Layer(Displayed):
     equations: ClassVar[Equations]
     numbers: ClassVar[tuple[str, ...]] = ()  # settings that may be arrays of the training state
     rectifies: ClassVar[bool] = False  # whether ReLU behind it can be had in the same pass
+    masks: ClassVar[bool] = False  # whether ReLU before it can be had in the same pass on the way back
     shown_by = "inspect.display.of_network"
 
     @property
@@ -169,6 +171,10 @@ class Layer(Displayed):
         self, params: Params, saved: Saved, y: jax.Array, dy: jax.Array
     ) -> tuple[jax.Array, Params]:
         """(dx, dparams) from that y and the derivative `dy` with respect to it."""
+        return self.backward(params, saved, masked(dy, y))
+
+    def backward_masked(self, params: Params, saved: Saved, dy: jax.Array) -> tuple[jax.Array, Params]:
+        """(dx ⊙ [x > 0], dparams) in one pass over memory, where the layer `masks`."""
         raise NotImplementedError
 
     def example_norms(self, params: Params, x: jax.Array, dy: jax.Array, context: Context) -> jax.Array:
