@@ -80,6 +80,13 @@ def test_relu_taken_along_changes_neither_the_numbers_nor_what_is_kept(layers, s
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, expected)
 
 
+def test_a_derivative_is_masked_once_for_each_relu():
+    net, x = Chain(Dense(4), ReLU(), Dense(5), ReLU(), Dense(3)), jnp.ones((7, 2))
+    params = net.init(np.random.default_rng(0), x.shape)
+    y, saved = net.forward(params, x, Context())
+    assert str(jax.make_jaxpr(net.backward)(params, saved, y)).count(" gt ") == 2  # y > 0
+
+
 @pytest.mark.parametrize(
     ("network", "path", "message"),
     [
