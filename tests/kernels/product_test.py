@@ -28,6 +28,9 @@ SIZES = [
     (40, 30, 7),
     (29, 1024, 1040),
     (33, 70, 3),
+    (45, 70, 1),
+    (67, 33, 2),
+    (64, 48, 4),
     (13, 31, 50),
     (1200, 1000, 20),
 ]
@@ -66,7 +69,7 @@ def test_bias_and_relu_are_had_in_the_same_pass(sizes, bias, kernels):
 def test_dx_is_masked_in_the_same_pass(sizes, kernels):
     (dy, W), expected = case(*sizes, False, True)
     y = np.maximum(np.random.default_rng(1).normal(size=expected.shape), 0).astype(np.float32)
-    y[0, :3] = -1, np.nan, 0
+    y.flat[:3] = -1, np.nan, 0
     near(jax.jit(lambda dy, W: weighted_dx(dy, W, y))(dy, W), np.where(y > 0, expected, 0))
 
 
