@@ -7,7 +7,9 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #define DELTARULE_TILES __attribute__((target("avx512f")))
 
@@ -17,6 +19,12 @@ constexpr int64_t kVector = 16;  // numbers
 
 // Those of a vector that there are, of so many left.
 inline __mmask16 first(int64_t numbers) { return numbers >= kVector ? 0xFFFF : (1u << numbers) - 1; }
+
+// At least so many numbers, which the thread keeps for the next time.
+inline float* scratch(std::vector<float>& kept, int64_t numbers) {
+  kept.resize(std::max<size_t>(kept.size(), numbers));
+  return kept.data();
+}
 
 }  // namespace deltarule
 
