@@ -19,7 +19,7 @@ class Play(NamedTuple):
     Attributes:
         world: the environments' states, where they are written in JAX.
         seen: what the agent sees, the last observations together.
-        ended: whether that is an episode's last observation.
+        ended: whether that is an episode's last observation; None where the games are Gymnasium's, which know it.
         length, gained: of the episode that goes on: its steps, its rewards' sum.
         memory: a recurrent network's state; `fresh` says where it starts anew.
     """

@@ -20,6 +20,7 @@ from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.learn import greedy_values
 from deltarule.dqn.loop import look, values
+from deltarule.dqn.replay import RUNS
 from deltarule.dqn.rules import Rules
 from deltarule.training.epoch import compiler_options
 from deltarule.training.step import Step
@@ -128,10 +129,10 @@ def play_on_host(
             action, memory = act(agent, seen, memory, fresh)
             action, x = np.asarray(action), x.copy()
             for i in np.flatnonzero(~over):
-                after, reward, terminal, truncated = live[i].step(action[i : i + 1])
-                x[i], gained[i], length[i] = after[0], gained[i] + reward[0], length[i] + 1
-                discounted[i] += factor * reward[0]
-                over[i] = terminal[0] or truncated[0]
+                x[i], reward, ends = live[i].step(action[i : i + 1])
+                live[i].require_finite(np.float32(reward), x[i])
+                gained[i], length[i], over[i] = gained[i] + reward, length[i] + 1, ends != RUNS
+                discounted[i] += factor * reward
                 if show is not None:
                     show(live[i])
             factor, fresh = factor * gamma, np.zeros(n, bool)

@@ -12,7 +12,7 @@ from deltarule.dqn.agent_state import Agent, Play, joined, new_play, parted
 from deltarule.dqn.draws import ahead, of_block, of_blocks
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.loop import Block, look, values
-from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Rows, empty_rows
+from deltarule.dqn.replay import LAST, RUNS, TRUNCATED, Rows, empty_rows
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.study import Studied, study
 from deltarule.layers.layer import Memory, Params
@@ -20,7 +20,9 @@ from deltarule.training.epoch import compiler_options
 from deltarule.training.step import State, Step
 
 SPAN = 64  # blocks whose exploration is drawn at once
+NONE = np.int32(0), np.float32(0), np.int32(0), np.int32(0)  # what a block tells in which no episode ended
 
+Told = tuple[Any, Any, Any, Any]
 Learn = Callable[[Agent, Rows, jax.Array], tuple[Agent, Studied]]
 
 
@@ -129,11 +131,10 @@ class HostLoop:
         rules, games = self.rules, self.games
         r, e = rules.rows, rules.environments
         agent, play = (agent, self.play) if self.play is not None else self.begin(agent, start)
-        _, seen, ended, length, total, carried, fresh = play
+        _, seen, _, length, total, carried, fresh = play
         x = np.asarray(seen)[..., -games.game.observation[-1] :]
         explores, at_random, asked, mixed = self.exploration.of(start // rules.every)
         rows = empty_rows(r, e, games.game.observation, games.game.kind)
-        terminal, truncated = np.zeros((2, r, e), bool)
         params, memory = agent.state.params, agent.state.memory
         for row in range(r):
             action = at_random[row]
@@ -141,18 +142,13 @@ class HostLoop:
                 greedy, carried = self.act(params, memory, seen, carried, fresh if rules.sequence else None)
                 action = np.where(explores[row], action, greedy) if mixed[row] else np.asarray(greedy)
             rows.x[row], rows.action[row] = x, action
-            x, rows.reward[row], terminal[row], truncated[row] = games.step(action)
-            seen = self.see(seen, x, ended) if rules.stack > 1 else x
-            fresh, ended = ended, terminal[row] | truncated[row]
-        over = terminal | truncated  # (r, e)
-        last = np.concatenate([play.ended[None], over[:-1]])  # rows of last observations: the next begin episodes
-        gained, made = total + rows.reward.cumsum(0, np.float64), length + (~last).cumsum(0)  # (r, e)
-        of_episodes = steps = np.zeros(e)
-        if over.any() or last.any():
-            rows.ends[terminal], rows.ends[truncated], rows.ends[last] = TERMINAL, TRUNCATED, LAST
-            of_episodes, steps = finished(gained, over), finished(made, over)  # (e,)
-        self.play = Play(None, seen, ended, made[-1] - steps, gained[-1] - of_episodes, carried, fresh)
-        told = np.int32(over.sum()), np.float32(of_episodes.sum()), np.int32(steps.sum()), np.int32(last.sum())
+            x, rows.reward[row], rows.ends[row] = games.step(action)
+            if rules.sequence or rules.stack > 1:
+                fresh = rows.ends[row] == LAST
+            seen = self.see(seen, x, fresh) if rules.stack > 1 else x
+        games.require_finite(rows.reward, rows.x, x)
+        told, length, total = episodes(rows, length, total)
+        self.play = Play(None, seen, None, length, total, carried, fresh)
         agent, studied = self.learn(agent, rows, self.drawn_at(agent, start))
         return agent, Block(*told, studied)
 
@@ -162,6 +158,19 @@ class HostLoop:
         if first != self.drawn[0]:
             self.drawn = first, self.draw(agent.state, first)
         return self.drawn[1]
+
+
+def episodes(rows: Rows, length: np.ndarray, total: np.ndarray) -> tuple[Told, np.ndarray, np.ndarray]:
+    """(what a block tells of episodes, length and rewards' sum of those that go on (e,)), from those before it."""
+    ends = rows.ends  # (r, e)
+    if not ends.any():
+        return NONE, length + len(ends), total + rows.reward.sum(0, np.float64)
+    last = ends == LAST
+    over = (ends != RUNS) & ~last
+    gained, made = total + rows.reward.cumsum(0, np.float64), length + (~last).cumsum(0)  # (r, e)
+    of_episodes, steps = finished(gained, over), finished(made, over)  # (e,)
+    told = np.int32(over.sum()), np.float32(of_episodes.sum()), np.int32(steps.sum()), np.int32(last.sum())
+    return told, made[-1] - steps, gained[-1] - of_episodes
 
 
 def finished(sums: np.ndarray, over: np.ndarray) -> np.ndarray:

@@ -14,11 +14,13 @@ import numpy as np
 
 from deltarule.dqn.environments.spaces import seen_of
 from deltarule.dqn.game import Game
+from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED
 from deltarule.errors import DataError, SettingError
 
 Make = Callable[[], Any]
-YES, NOT = np.ones(1, bool), np.zeros(1, bool)
-Outcome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, reward, terminal, truncated: (e, ...)
+Outcome = tuple[
+    np.ndarray, Any, Any
+]  # x (e, ...), and reward and `ends` of a replay (e,), or of one game a number
 
 
 def in_processes(makes: Sequence[Make], **settings: Any) -> Any:
@@ -54,7 +56,8 @@ class Games:
 
         if vector not in ("sync", "async"):
             raise SettingError(f"dqn: vector must be 'sync' or 'async', got {vector!r}")
-        self.name, self.count, self.anew = name, count, False
+        self.name, self.count = name, count
+        self.anew: Any = False  # which games begin anew in the next step
         self.single = make() if count == 1 else None
         self.several: Any = None
         if self.single is None:
@@ -73,9 +76,7 @@ class Games:
         """First observations (e, ...)."""
         self.anew = False
         try:
-            if self.single is not None:
-                return self.array(self.single.reset(seed=seed)[0])
-            return self.array(self.several.reset(seed=seed)[0])
+            return self.array((self.single or self.several).reset(seed=seed)[0])
         except Exception as error:
             raise self.failed(error) from error
 
@@ -84,29 +85,33 @@ class Games:
         try:
             if self.single is None:
                 x, reward, terminal, truncated, _ = self.several.step(action)
-                truncated = truncated & ~terminal
+                ends = np.where(terminal, TERMINAL, np.where(truncated, TRUNCATED, RUNS))
+                ends = np.where(self.anew, LAST, ends)
+                self.anew = terminal | truncated
             elif self.anew:
                 self.anew = False
-                x, reward, terminal, truncated = self.single.reset()[0], (0.0,), NOT, NOT
+                x, reward, ends = self.single.reset()[0], 0.0, LAST
             else:
-                x, gained, over, cut, _ = self.single.step(int(action[0]))
-                self.anew = bool(over or cut)
-                reward, terminal, truncated = (gained,), YES if over else NOT, YES if cut and not over else NOT
+                x, reward, terminal, truncated, _ = self.single.step(int(action[0]))
+                self.anew = bool(terminal or truncated)
+                ends = TERMINAL if terminal else TRUNCATED if truncated else RUNS
+            return self.array(x), reward, ends
         except Exception as error:
             raise self.failed(error) from error
-        reward = np.array(reward, np.float32)
-        if not finite(reward):
-            raise DataError(
-                f"dqn: the environment {self.name} gave a reward that is not finite, {reward.tolist()}"
-            )
-        return self.array(x), reward, terminal, truncated
 
     def array(self, x: Any) -> np.ndarray:
-        """Observations as the replay holds them; raises DataError where one is not finite."""
-        array = np.asarray(x, self.game.kind).reshape(self.count, *self.game.observation)
-        if array.dtype == np.float32 and not finite(array):
+        """Observations as the replay holds them."""
+        return np.asarray(x, self.game.kind).reshape(self.count, *self.game.observation)
+
+    def require_finite(self, reward: Any, *observed: np.ndarray) -> None:
+        """Raises DataError where rewards or observations that the games gave are not finite."""
+        if not finite(reward):
+            raise DataError(
+                f"dqn: the environment {self.name} gave a reward that is not finite, "
+                f"{reward[~np.isfinite(reward)].tolist()}"
+            )
+        if not all(x.dtype != np.float32 or finite(x) for x in observed):
             raise DataError(f"dqn: the environment {self.name} gave an observation that is NaN or infinite")
-        return array
 
     def failed(self, error: Exception) -> DataError:
         """The error for an environment that raised one."""
