@@ -9,7 +9,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.dqn.agent_state import LEARN, keys
-from deltarule.dqn.draws import MOST, ahead, below, of_acting, of_block, of_blocks, words
+from deltarule.dqn.draws import MOST, ahead, below, of_acting, of_blocks, words
 from deltarule.dqn.loop import draws
 from deltarule.dqn.rules import Rules
 from dqn.games import Grid
@@ -47,8 +47,7 @@ def test_what_learning_draws_belongs_to_the_steps_after_its_block(settings, expe
         drawn = of_blocks(rules, STATE, first)
         assert len(drawn) == MOST
         for block in (0, 1, MOST - 1):
-            start = first + 8 * block
-            np.testing.assert_array_equal(of_block(rules, start, drawn), np.stack(expected(start + 8)))
+            np.testing.assert_array_equal(drawn[block], np.stack(expected(first + 8 * block + 8)))
 
 
 def test_what_acting_draws_is_that_of_each_block_and_epsilon_falls_within_one():

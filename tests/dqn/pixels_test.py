@@ -71,9 +71,9 @@ def test_acting_and_replay_see_the_last_pictures_side_by_side(environments):
     (loop,), acted = path.loops, []
     act = loop.act
 
-    def watched(params, memory, seen, *rest):
+    def watched(arrays, seen, *rest):
         acted.append(np.asarray(seen))
-        return act(params, memory, seen, *rest)
+        return act(arrays, seen, *rest)
 
     loop.act = watched
     path.blocks(11)

@@ -153,8 +153,8 @@ def test_standing_tells_the_steps_that_were_made_without_the_rows_of_last_observ
 def test_what_fails_while_it_learns_is_told_as_it_is(monkeypatch):
     """The agent's arrays were given away to the program, so that there is nothing to keep."""
 
-    def block(loop, agent, start):
-        jax.tree.map(lambda a: a.delete(), agent.state.params)
+    def block(loop):
+        jax.tree.map(lambda a: a.delete(), loop.packed.acting)
         raise MemoryError("no room")
 
     monkeypatch.setattr(HostLoop, "block", block)

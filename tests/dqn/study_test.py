@@ -1,13 +1,10 @@
 """The target network moves when it is due, by τ of the way, and stands still between."""
 
-import jax
 import numpy as np
 import pytest
 
-from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.rules import Rules
-from deltarule.dqn.study import moved_target
-from deltarule.training.step import State
+from deltarule.dqn.study import is_due, nearer
 
 NEW, OLD = (np.random.default_rng(0).normal(size=(2, 3, 4))).astype(np.float32)
 
@@ -19,10 +16,6 @@ NEW, OLD = (np.random.default_rng(0).normal(size=(2, 3, 4))).astype(np.float32)
 def test_the_target_moves_where_a_multiple_of_its_period_is_passed(tau, every, before, moves):
     """Every 20 steps; with 48 steps a block in every block."""
     rules = Rules(every=every, target_every=20)
-    state = State({"W": NEW}, (), (), {}, *[None] * 3)
-    agent = Agent(state, {"W": OLD}, None, None, {"tau": np.float32(tau)}, np.int32(before + every), None)
-    found = jax.jit(lambda agent: moved_target(rules, agent, before))(agent)["W"]
-    if moves:
-        np.testing.assert_allclose(found, tau * NEW + (1 - tau) * OLD, rtol=1e-5, atol=1e-6)
-    else:
-        np.testing.assert_array_equal(found, OLD)
+    assert is_due(rules, before, before + every) is moves
+    found = nearer({"W": OLD}, {"W": NEW}, np.float32(tau))["W"]
+    np.testing.assert_allclose(found, tau * NEW + (1 - tau) * OLD, rtol=1e-5, atol=1e-6)

@@ -50,20 +50,6 @@ def keys(state: State, purpose: int, number: Any) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(state.key), purpose), number)
 
 
-def parted(agent: Agent) -> tuple[Agent, Any]:
-    """(the agent without what stands still while it learns, that)."""
-    state = agent.state
-    still = agent.numbers, state.numbers, state.key, state.epoch
-    moving = state._replace(numbers={}, key=None, epoch=None)  # type: ignore[arg-type]
-    return agent._replace(numbers={}, state=moving), still
-
-
-def joined(moving: Agent, still: Any) -> Agent:
-    """The whole agent again."""
-    numbers, of_step, key, epoch = still
-    return moving._replace(numbers=numbers, state=moving.state._replace(numbers=of_step, key=key, epoch=epoch))
-
-
 ACT, LEARN, START, EVALUATE = range(2**20, 2**20 + 4)  # purposes; the network's own draws have small numbers
 
 

@@ -38,11 +38,6 @@ def of_blocks(rules: Rules, state: State, first: jax.Array) -> jax.Array:
     return jax.vmap(lambda steps: of_learning(rules, state, steps))(steps)
 
 
-def of_block(rules: Rules, start: jax.Array, drawn: jax.Array) -> jax.Array:
-    """Of what `of_blocks` gave that of the block which begins at so many steps."""
-    return drawn[start // rules.every % len(drawn)]
-
-
 def of_acting(rules: Rules, environment: Environment, state: State, numbers: Any, steps: jax.Array) -> Any:
     """What acting draws in the block that begins at so many steps, (r, e, ...)."""
     r, e = rules.rows, rules.environments

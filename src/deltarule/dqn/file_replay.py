@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +23,15 @@ import numpy as np
 
 from deltarule.data.memory import told
 from deltarule.dqn.agent_state import Agent
-from deltarule.dqn.draws import of_block
 from deltarule.dqn.environments.games import Make
 from deltarule.dqn.game import Game
+from deltarule.dqn.host_loop import NOTHING
 from deltarule.dqn.learn import learn_uniform
+from deltarule.dqn.packing import Arrays, Packed, Packing
 from deltarule.dqn.paths import HostPath
-from deltarule.dqn.replay import Replay, Rows, append, bytes_of, empty
+from deltarule.dqn.replay import Replay, Rows, bytes_of, empty
 from deltarule.dqn.rules import Rules
-from deltarule.dqn.study import Studied, moved_target
+from deltarule.dqn.study import Studied, stored
 from deltarule.dqn.transitions import Transitions, draw, transitions_at
 from deltarule.errors import FileError, SettingError
 from deltarule.files import lock, make_folder
@@ -140,31 +141,34 @@ def mapped(path: Path, shape: tuple[int, ...], kind: str, goes_on: bool) -> np.m
 
 
 @lru_cache(maxsize=64)
-def programs(step: Step, rules: Rules) -> tuple[Callable, Callable]:
-    """(draw, learn), compiled: `(agent, rows, ahead) -> (agent, head, ready, transitions)`, both of numbers for
-    observations, and `(agent, transitions) -> (agent, studied)`. Together they are `study.study`."""
+def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Callable]:
+    """(store, learn), compiled: `(*packed, rows, drawn) -> (acting, moving, (head, steps), transitions)`, both of
+    numbers for observations, and `(*packed, transitions) -> (acting, moving, studied)`."""
 
-    def drawn(agent: Agent, rows: Rows, ahead: jax.Array):
+    def store(acting: Arrays, moving: Arrays, still: Arrays, rows: Rows, drawn: Any):
+        agent = packing.unpack(Packed(acting, moving, still))
         head, e = agent.replay.head, rules.environments
         numbers = (head + jnp.arange(rules.rows))[:, None] * e + jnp.arange(e)  # (r, e)
-        replay = append(agent.replay, rows._replace(x=numbers[..., None].astype(jnp.int32)))
-        before, steps = agent.steps, agent.steps + rules.every
-        agent = agent._replace(replay=replay, steps=steps)
-        agent = agent._replace(target=moved_target(rules, agent, before))
-        ready = (steps >= rules.warm_up) & (replay.filled * e >= rules.needed)
-        places = draw(replay, rules, of_block(rules, before, ahead))
-        return agent, head, ready, transitions_at(replay, rules, agent.numbers["gamma"], *places)
+        agent = stored(rules, agent, rows._replace(x=numbers[..., None].astype(jnp.int32)))
+        batches = None
+        if drawn is not None:
+            places = draw(agent.replay, rules, drawn)
+            batches = transitions_at(agent.replay, rules, agent.numbers["gamma"], *places)
+        acting, moving, _ = packing.pack(agent)
+        return acting, moving, (head, agent.steps), batches
 
-    def learn(agent: Agent, batches: Transitions):
+    def learn(acting: Arrays, moving: Arrays, still: Arrays, batches: Transitions):
+        agent = packing.unpack(Packed(acting, moving, still))
         batches = batches._replace(x=side_by_side(batches.x), after=side_by_side(batches.after))
         state, learned = learn_uniform(step, rules, agent.state, agent.target, batches)
         told = Studied(learned.loss.mean(), learned.q.mean(), jnp.int32(rules.gradient_steps))
-        return agent._replace(state=state), told
+        acting, moving, _ = packing.pack(agent._replace(state=state))
+        return acting, moving, told
 
     options = compiler_options()
     return (
-        jax.jit(drawn, donate_argnums=0, compiler_options=options),
-        jax.jit(learn, donate_argnums=0, compiler_options=options),
+        jax.jit(store, donate_argnums=(0, 1), compiler_options=options),
+        jax.jit(learn, donate_argnums=(0, 1), compiler_options=options),
     )
 
 
@@ -177,18 +181,20 @@ def side_by_side(x: jax.Array) -> jax.Array:
 class FromFile:
     """What a block does with its rows: they are written into the file, and θ learns from what is read there."""
 
-    def __init__(self, step: Step, rules: Rules, observations: Observations):
-        self.draw, self.learn = programs(step.structure(), rules.structure())
+    def __init__(self, step: Step, rules: Rules, packing: Packing, observations: Observations):
+        self.store, self.learn = programs(step.structure(), rules.structure(), packing)
         self.observations = observations
 
-    def __call__(self, agent: Agent, rows: Rows, ahead: jax.Array) -> tuple[Agent, Studied]:
-        agent, head, ready, batches = self.draw(agent, rows._replace(x=None), ahead)
-        head, ready, steps, x, after = jax.device_get((head, ready, agent.steps, batches.x, batches.after))
+    def __call__(self, packed: Packed, rows: Rows, drawn: Any) -> tuple[Packed, Studied]:
+        acting, moving, found, batches = self.store(*packed, rows._replace(x=None), drawn)
+        head, steps = jax.device_get(found)
         self.observations.write(int(head), np.asarray(rows.x), int(steps))
-        if not ready:
-            return agent, Studied(np.float32(0), np.float32(0), np.int32(0))
-        read = self.observations.read
-        return self.learn(agent, batches._replace(x=read(x), after=read(after)))
+        studied = NOTHING
+        if batches is not None:
+            x, after = (self.observations.read(np.asarray(numbers)) for numbers in (batches.x, batches.after))
+            batches = batches._replace(x=x, after=after)
+            acting, moving, studied = self.learn(acting, moving, packed.still, batches)
+        return Packed(acting, moving, packed.still), studied
 
 
 class FilePath(HostPath):
@@ -213,7 +219,7 @@ class FilePath(HostPath):
             agents = [shortened(agent, file) for agent, file in zip(agents, files, strict=True)]
         super().begin(agents)
         for loop, file in zip(self.loops, files, strict=False):
-            loop.learn = FromFile(self.step, self.rules, file)
+            loop.learn = FromFile(self.step, self.rules, loop.packing, file)
 
     def close(self) -> None:
         """Ends the environments; the files stay, and a later fit goes on with them."""

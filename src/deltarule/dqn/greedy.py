@@ -114,7 +114,7 @@ def play_on_host(
     act, promise = host_programs(step.structure(), rules.structure())
     gamma, found = float(agent.numbers["gamma"]), []
     share = [episodes // len(games) + (number < episodes % len(games)) for number in range(len(games))]
-    agent = agent._replace(replay=None, priorities=None, play=None)  # type: ignore[arg-type]
+    agent = jax.device_put(agent._replace(replay=None, priorities=None, play=None))  # type: ignore[arg-type]
     for turn in range(max(share)):
         live = [game for game, count in zip(games, share, strict=True) if count > turn]
         x = np.concatenate([game.reset(seed + 7919 * turn + 31 * i) for i, game in enumerate(live)])

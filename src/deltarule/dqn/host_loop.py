@@ -8,35 +8,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.dqn.agent_state import Agent, Play, joined, new_play, parted
-from deltarule.dqn.draws import ahead, of_block, of_blocks
+from deltarule.dqn.agent_state import Agent, Play, new_play
+from deltarule.dqn.draws import ahead, of_blocks
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.loop import Block, look, values
+from deltarule.dqn.packing import Arrays, Packed, Packing
 from deltarule.dqn.replay import LAST, RUNS, TRUNCATED, Rows, empty_rows
 from deltarule.dqn.rules import Rules
-from deltarule.dqn.study import Studied, study
-from deltarule.layers.layer import Memory, Params
+from deltarule.dqn.study import Studied, is_due, is_ready, learned, nearer, stored
 from deltarule.training.epoch import compiler_options
 from deltarule.training.step import State, Step
 
 SPAN = 64  # blocks whose exploration is drawn at once
 NONE = np.int32(0), np.float32(0), np.int32(0), np.int32(0)  # what a block tells in which no episode ended
+NOTHING = Studied(np.float32(0), np.float32(0), np.int32(0))  # what learning tells where there is none
 
 Told = tuple[Any, Any, Any, Any]
-Learn = Callable[[Agent, Rows, jax.Array], tuple[Agent, Studied]]
+Learn = Callable[[Packed, Rows, Any], tuple[Packed, Studied]]
 
 
 @lru_cache(maxsize=64)
-def programs(step: Step, rules: Rules) -> tuple[Callable, Callable, Callable, Learn]:
-    """(act, see, draw, learn), compiled.
+def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Callable, Callable, Callable, Learn]:
+    """(act, see, draw, move, learn), compiled, of an agent's arrays as they are packed.
 
-    `act(params, memory of the network, seen, carried, fresh)` gives (greedy action, carried); it takes no more
-    than it needs, for each array costs time in each call, as `learn` gives back what it moves alone.
-    `see(seen, x, fresh)` puts observations side by side; `draw(state, first)` is what learning draws then.
+    `act(acting, seen, carried, fresh)` gives (greedy action, carried); `see(seen, x, fresh)` puts observations
+    side by side; `draw(packed, first)` is what learning draws then; `move(packed)` moves θ⁻; `learn(packed, rows,
+    drawn)` is told in `HostLoop`.
     """
 
     @jax.jit
-    def act(params: Params, memory: Memory, seen: Any, carried: Any, fresh: Any):
+    def act(acting: Arrays, seen: Any, carried: Any, fresh: Any):
+        params, memory = packing.acting.unpack(acting)
         state = State(params, memory, (), {}, None, None, None)  # type: ignore[arg-type]
         q, carried = values(step, rules, params, state, seen, carried, fresh)
         return jnp.argmax(q, -1).astype(jnp.int32), carried
@@ -46,21 +48,28 @@ def programs(step: Step, rules: Rules) -> tuple[Callable, Callable, Callable, Le
         return look(seen, x, fresh, rules.stack)
 
     @jax.jit
-    def draw(state: State, first: Any):
-        return of_blocks(rules, state, first)
+    def draw(packed: Packed, first: Any):
+        return of_blocks(rules, packing.unpack(packed).state, first)
 
-    @partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
-    def move(moving: Agent, still: Any, rows: Rows, drawn: jax.Array):
-        agent = joined(moving, still)
-        agent, studied = study(step, rules, agent, rows, of_block(rules, agent.steps, drawn))
-        return parted(agent)[0], studied
+    @jax.jit
+    def move(packed: Packed) -> Arrays:
+        agent = packing.unpack(packed)
+        target = nearer(agent.target, agent.state.params, agent.numbers["tau"])
+        return packing.pack(agent._replace(target=target)).still
 
-    def learn(agent: Agent, rows: Rows, drawn: jax.Array) -> tuple[Agent, Studied]:
-        moving, still = parted(agent)
-        moving, studied = move(moving, still, rows, drawn)
-        return joined(moving, still), studied
+    @partial(jax.jit, donate_argnums=(0, 1), compiler_options=compiler_options())
+    def moved(acting: Arrays, moving: Arrays, still: Arrays, rows: Rows, drawn: Any):
+        agent, studied = stored(rules, packing.unpack(Packed(acting, moving, still)), rows), NOTHING
+        if drawn is not None:
+            agent, studied = learned(step, rules, agent, drawn)
+        acting, moving, _ = packing.pack(agent)
+        return acting, moving, studied
 
-    return act, see, draw, learn
+    def learn(packed: Packed, rows: Rows, drawn: Any) -> tuple[Packed, Studied]:
+        acting, moving, studied = moved(*packed, rows, drawn)
+        return Packed(acting, moving, packed.still), studied
+
+    return act, see, draw, move, learn
 
 
 class Exploration:
@@ -107,39 +116,51 @@ class HostLoop:
         seed: of the environments' first episodes, and of exploration.
 
     Attributes:
-        learn: what is done with the rows of a block; they go into a replay on the device.
+        learn: what is done with the rows of a block: they go into a replay on the device, and θ learns by what is
+            drawn, unless that is None.
     """
 
-    def __init__(self, step: Step, rules: Rules, games: Games, seed: int, numbers: Any):
+    def __init__(self, step: Step, rules: Rules, games: Games, seed: int, agent: Agent):
         self.step, self.rules, self.games, self.seed = step, rules, games, seed
-        self.act, self.see, self.draw, self.learn = programs(step.structure(), rules.structure())
-        self.exploration = Exploration(rules, games.game.actions, seed, numbers)
+        self.packing = Packing.of(agent)
+        given = step.structure(), rules.structure(), self.packing
+        self.act, self.see, self.draw, self.move, self.learn = programs(*given)
+        self.exploration = Exploration(rules, games.game.actions, seed, agent.numbers)
+        self.agent = agent
         self.play: Play | None = None
-        self.drawn: tuple[int | None, Any] = None, None  # what learning draws, and from which step on
+        self.drawn: tuple[int | None, Any] = None, None  # what learning draws in many blocks, and which
 
-    def begin(self, agent: Agent, steps: int) -> tuple[Agent, Play]:
-        """First episodes; after `steps` steps other ones than at the start, and those in the replay are over."""
-        replay = agent.replay
-        if steps > 0:
-            rows = replay.rows._replace(ends=cut(replay.rows.ends, replay.head))
-            agent = agent._replace(replay=replay._replace(rows=rows))
-        x = self.games.reset(int(np.random.default_rng([self.seed, steps]).integers(2**31)))
-        return agent, new_play(self.step, self.rules, x, None)
+    @property
+    def agent(self) -> Agent:
+        """The agent, until it goes on."""
+        return self.packing.unpack(self.packed, np)
 
-    def block(self, agent: Agent, start: int) -> tuple[Agent, Block]:
-        """The agent after a block that begins at the step `start`, and what it tells."""
+    @agent.setter
+    def agent(self, agent: Agent) -> None:
+        self.packed, self.steps = jax.device_put(self.packing.pack(agent, np)), int(agent.steps)
+        self.filled = 0 if agent.replay is None else int(agent.replay.filled)
+
+    def begin(self) -> Play:
+        """First episodes; after some steps other ones than at the start, and those in the replay are over."""
+        if self.steps > 0:
+            agent = self.agent
+            rows = agent.replay.rows._replace(ends=cut(agent.replay.rows.ends, agent.replay.head))
+            self.agent = agent._replace(replay=agent.replay._replace(rows=rows))
+        x = self.games.reset(int(np.random.default_rng([self.seed, self.steps]).integers(2**31)))
+        return new_play(self.step, self.rules, x, None)
+
+    def block(self) -> Block:
+        """What a block tells."""
         rules, games = self.rules, self.games
         r, e = rules.rows, rules.environments
-        agent, play = (agent, self.play) if self.play is not None else self.begin(agent, start)
-        _, seen, _, length, total, carried, fresh = play
+        _, seen, _, length, total, carried, fresh = self.play or self.begin()
         x = np.asarray(seen)[..., -games.game.observation[-1] :]
-        explores, at_random, asked, mixed = self.exploration.of(start // rules.every)
+        explores, at_random, asked, mixed = self.exploration.of(self.steps // rules.every)
         rows = empty_rows(r, e, games.game.observation, games.game.kind)
-        params, memory = agent.state.params, agent.state.memory
         for row in range(r):
             action = at_random[row]
             if asked[row] or rules.sequence:
-                greedy, carried = self.act(params, memory, seen, carried, fresh if rules.sequence else None)
+                greedy, carried = self.act(self.packed.acting, seen, carried, fresh if rules.sequence else None)
                 action = np.where(explores[row], action, greedy) if mixed[row] else np.asarray(greedy)
             rows.x[row], rows.action[row] = x, action
             x, rows.reward[row], rows.ends[row] = games.step(action)
@@ -149,15 +170,25 @@ class HostLoop:
         games.require_finite(rows.reward, rows.x, x)
         told, length, total = episodes(rows, length, total)
         self.play = Play(None, seen, None, length, total, carried, fresh)
-        agent, studied = self.learn(agent, rows, self.drawn_at(agent, start))
-        return agent, Block(*told, studied)
+        return Block(*told, self.study(rows))
 
-    def drawn_at(self, agent: Agent, start: int) -> jax.Array:
-        """What learning draws in the blocks among which the one at `start` is."""
-        first = start - start % (self.rules.every * ahead(self.rules))
-        if first != self.drawn[0]:
-            self.drawn = first, self.draw(agent.state, first)
-        return self.drawn[1]
+    def study(self, rows: Rows) -> Studied:
+        """What learning tells after these rows: that of `study.study`, where the host knows what is to be done."""
+        rules, before = self.rules, self.steps
+        self.steps, self.filled = before + rules.every, min(self.filled + rules.rows, rules.ring)
+        if is_due(rules, before, self.steps):
+            self.packed = self.packed._replace(still=self.move(self.packed))
+        ready = is_ready(rules, self.steps, self.filled)
+        self.packed, studied = self.learn(self.packed, rows, self.drawn_at(before) if ready else None)
+        return studied
+
+    def drawn_at(self, start: int) -> np.ndarray:
+        """What learning draws in the block that begins at so many steps."""
+        number, within = divmod(start // self.rules.every, ahead(self.rules))
+        if number != self.drawn[0]:
+            first = start - self.rules.every * within
+            self.drawn = number, np.asarray(self.draw(self.packed, np.int32(first)))
+        return self.drawn[1][within]
 
 
 def episodes(rows: Rows, length: np.ndarray, total: np.ndarray) -> tuple[Told, np.ndarray, np.ndarray]:

@@ -131,30 +131,30 @@ class HostPath:
         self.first = Games(title, make, rules.environments, vector)
         self.game: Game = self.first.game
         self.loops: list[HostLoop] = []
-        self.agents: list[Agent] = []
         self.measured: list[Games] = []
         self.seeds: list[int] = []
 
     def begin(self, agents: Sequence[Agent]) -> None:
         """Each agent at games of its own."""
-        self.agents = [jax.device_put(agent) for agent in agents]
         self.seeds = [seed_of(agent) for agent in agents]
         more = [Games(self.title, self.make, self.rules.environments, self.vector) for _ in agents[1:]]
         self.loops = [
-            HostLoop(self.step, self.rules, games, seed, agent.numbers)
+            HostLoop(self.step, self.rules, games, seed, agent)
             for games, seed, agent in zip([self.first, *more], self.seeds, agents, strict=True)
         ]
 
     def blocks(self, count: int) -> Block:
         """What `count` blocks told, (m, count)."""
-        told = []
-        for m, loop in enumerate(self.loops):
-            start, of_agent = int(self.agents[m].steps), []
-            for number in range(count):  # each block leaves a whole agent, which is kept if the next one fails
-                self.agents[m], each = loop.block(self.agents[m], start + number * self.rules.every)
-                of_agent.append(each)
-            told.append(jax.tree.map(lambda *leaves: np.stack(leaves), *of_agent))
+        told = [
+            jax.tree.map(lambda *leaves: np.stack(leaves), *[loop.block() for _ in range(count)])
+            for loop in self.loops
+        ]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *told)
+
+    @property
+    def agents(self) -> list[Agent]:
+        """The agents, until they go on."""
+        return [loop.agent for loop in self.loops]
 
     def evaluate(self, episodes: int, number: int) -> Played:
         """Episodes of the greedy policies, (m, episodes)."""
@@ -178,7 +178,7 @@ class HostPath:
     def is_whole(self) -> bool:
         """Whether there are agents to be had; a block that failed while it learned leaves none."""
         return bool(self.loops) and not any(
-            isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(self.agents)
+            array.is_deleted() for loop in self.loops for array in jax.tree.leaves(loop.packed)
         )
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What follows the acting, in either path: the rows go into the replay, θ⁻ moves if it is due, and θ learns."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from deltarule.dqn.replay import Array, Rows, append
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.sequences import learn_sequences, missed, sequence_step, sequences_at
 from deltarule.dqn.transitions import draw, transitions_at
+from deltarule.layers.layer import Params
 from deltarule.training.step import State, Step
 
 Places = tuple[jax.Array, jax.Array]  # (row, environment) of each
@@ -27,37 +28,53 @@ class Studied(NamedTuple):
 
 def study(step: Step, rules: Rules, agent: Agent, rows: Rows, drawn: jax.Array) -> tuple[Agent, Studied]:
     """The agent after rows (r, e, ...) that it has acted, and what it learned by what was drawn for it."""
-    replay = append(agent.replay, rows)
-    priorities = agent.priorities
-    if priorities is not None:
-        priorities = opened(priorities, replay, rules)
-    before, steps = agent.steps, agent.steps + rules.every
-    agent = agent._replace(replay=replay, priorities=priorities, steps=steps)
-    agent = agent._replace(target=moved_target(rules, agent, before))
-    ready = (steps >= rules.warm_up) & (replay.filled * rules.environments >= rules.needed)
-    learn = prioritised if rules.prioritised else sequences if rules.sequence else uniform
+    before, agent = agent.steps, stored(rules, agent, rows)
+    old, new, tau = agent.target, agent.state.params, agent.numbers["tau"]
+    due = is_due(rules, before, agent.steps)
+    agent = agent._replace(target=jax.lax.cond(due, nearer, lambda old, new, tau: old, old, new, tau))
 
-    def learned(agent: Agent):
-        state, priorities, learned = learn(step, rules, agent, drawn)
-        told = Studied(learned.loss.mean(), learned.q.mean(), jnp.int32(rules.gradient_steps))
-        return state, priorities, told
+    def learns(agent: Agent):
+        agent, told = learned(step, rules, agent, drawn)
+        return agent.state, agent.priorities, told
 
     def idle(agent: Agent):
         return agent.state, agent.priorities, Studied(jnp.float32(0), jnp.float32(0), jnp.int32(0))
 
-    state, priorities, studied = jax.lax.cond(ready, learned, idle, agent)
+    ready = is_ready(rules, agent.steps, agent.replay.filled)
+    state, priorities, studied = jax.lax.cond(ready, learns, idle, agent)
     return agent._replace(state=state, priorities=priorities), studied
 
 
-def moved_target(rules: Rules, agent: Agent, before: jax.Array):
-    """θ⁻ ← τ θ + (1 − τ) θ⁻ where the steps have come past a multiple of `target_every`."""
-    due = agent.steps // rules.target_every > before // rules.target_every
-    tau = agent.numbers["tau"]
+def stored(rules: Rules, agent: Agent, rows: Rows) -> Agent:
+    """The agent with these rows in its replay."""
+    replay = append(agent.replay, rows)
+    priorities = agent.priorities
+    if priorities is not None:
+        priorities = opened(priorities, replay, rules)
+    return agent._replace(replay=replay, priorities=priorities, steps=agent.steps + rules.every)
 
-    def move(target, params):
-        return jax.tree.map(lambda old, new: old + tau * (new - old), target, params)
 
-    return jax.lax.cond(due, move, lambda target, params: target, agent.target, agent.state.params)
+def is_due(rules: Rules, before: Any, steps: Any) -> Any:
+    """Whether θ⁻ moves: whether the steps have come past a multiple of `target_every`."""
+    return steps // rules.target_every > before // rules.target_every
+
+
+def nearer(old: Params, new: Params, tau: Any) -> Params:
+    """θ⁻ ← τ θ + (1 − τ) θ⁻."""
+    return jax.tree.map(lambda old, new: old + tau * (new - old), old, new)
+
+
+def is_ready(rules: Rules, steps: Any, filled: Any) -> Any:
+    """Whether there is enough in the replay to learn from it."""
+    return (steps >= rules.warm_up) & (filled * rules.environments >= rules.needed)
+
+
+def learned(step: Step, rules: Rules, agent: Agent, drawn: jax.Array) -> tuple[Agent, Studied]:
+    """The agent after the gradient steps of a block, and what they tell."""
+    learn = prioritised if rules.prioritised else sequences if rules.sequence else uniform
+    state, priorities, told = learn(step, rules, agent, drawn)
+    studied = Studied(told.loss.mean(), told.q.mean(), jnp.int32(rules.gradient_steps))
+    return agent._replace(state=state, priorities=priorities), studied
 
 
 def uniform(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
