@@ -20,7 +20,6 @@ from deltarule.layers.layer import Context, Memory, Params
 from deltarule.training.step import State, Step
 
 Drawn = tuple[Any, jax.Array]  # of acting, of learning
-UNROLLED = 10  # rows at most that are compiled one after the other, which spares a tenth of a small block
 
 
 class Block(NamedTuple):
@@ -96,9 +95,7 @@ def block(step: Step, rules: Rules, environment: Environment, agent: Agent, draw
     def one(play: Play, drawn: Any):
         return one_row(step, rules, environment, agent.state, play, drawn)
 
-    play, (rows, finished) = jax.lax.scan(
-        one, agent.play, acting, unroll=rules.rows <= UNROLLED and not rules.sequence
-    )
+    play, (rows, finished) = jax.lax.scan(one, agent.play, acting)
     agent, studied = study(step, rules, agent._replace(play=play), rows, learning)
     episodes, gained, length, lasts = jax.tree.map(jnp.sum, finished)
     return agent, Block(episodes, gained, length, lasts, studied)
