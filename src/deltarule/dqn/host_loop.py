@@ -59,14 +59,15 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
 
     @partial(jax.jit, donate_argnums=(0, 1), compiler_options=compiler_options())
     def moved(acting: Arrays, moving: Arrays, still: Arrays, rows: Rows, drawn: Any):
-        agent, studied = stored(rules, packing.unpack(Packed(acting, moving, still)), rows), NOTHING
+        agent, told = stored(rules, packing.unpack(Packed(acting, moving, still)), rows), None
         if drawn is not None:
-            agent, studied = learned(step, rules, agent, drawn)
+            agent, told = learned(step, rules, agent, drawn)
         acting, moving, _ = packing.pack(agent)
-        return acting, moving, studied
+        return acting, moving, told
 
     def learn(packed: Packed, rows: Rows, drawn: Any) -> tuple[Packed, Studied]:
-        acting, moving, studied = moved(*packed, rows, drawn)
+        acting, moving, told = moved(*packed, rows, drawn)
+        studied = NOTHING if told is None else Studied(told[0], told[1], np.int32(rules.gradient_steps))
         return Packed(acting, moving, packed.still), studied
 
     return act, see, draw, move, learn

@@ -146,7 +146,9 @@ class HostPath:
     def blocks(self, count: int) -> Block:
         """What `count` blocks told, (m, count)."""
         told = [
-            jax.tree.map(lambda *leaves: np.stack(leaves), *[loop.block() for _ in range(count)])
+            jax.tree.map(
+                lambda *leaves: np.array([*map(np.asarray, leaves)]), *[loop.block() for _ in range(count)]
+            )
             for loop in self.loops
         ]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *told)

@@ -35,7 +35,7 @@ def study(step: Step, rules: Rules, agent: Agent, rows: Rows, drawn: jax.Array) 
 
     def learns(agent: Agent):
         agent, told = learned(step, rules, agent, drawn)
-        return agent.state, agent.priorities, told
+        return agent.state, agent.priorities, Studied(*told, jnp.int32(rules.gradient_steps))
 
     def idle(agent: Agent):
         return agent.state, agent.priorities, Studied(jnp.float32(0), jnp.float32(0), jnp.int32(0))
@@ -69,12 +69,11 @@ def is_ready(rules: Rules, steps: Any, filled: Any) -> Any:
     return (steps >= rules.warm_up) & (filled * rules.environments >= rules.needed)
 
 
-def learned(step: Step, rules: Rules, agent: Agent, drawn: jax.Array) -> tuple[Agent, Studied]:
-    """The agent after the gradient steps of a block, and what they tell."""
+def learned(step: Step, rules: Rules, agent: Agent, drawn: jax.Array) -> tuple[Agent, tuple[jax.Array, jax.Array]]:
+    """The agent after the gradient steps of a block, and over them the means of the loss and of Q(X, A)."""
     learn = prioritised if rules.prioritised else sequences if rules.sequence else uniform
     state, priorities, told = learn(step, rules, agent, drawn)
-    studied = Studied(told.loss.mean(), told.q.mean(), jnp.int32(rules.gradient_steps))
-    return agent._replace(state=state, priorities=priorities), studied
+    return agent._replace(state=state, priorities=priorities), (told.loss.mean(), told.q.mean())
 
 
 def uniform(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
