@@ -17,7 +17,7 @@ import numpy as np
 from deltarule.errors import SettingError
 from deltarule.kernels.shares import devices
 
-VERSION = "0.4.0"  # of the companion, whose kernels are called here
+VERSION = "0.5.0"  # of the companion, whose kernels are called here
 
 
 @cache

@@ -29,5 +29,6 @@ def test_a_script_that_the_processes_would_run_again_is_told(tmp_path):
     script.write_text("\n".join(lines))
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
     told = 'SettingError: dqn: vector="async" starts processes, which import your script'
-    (said,) = [line for line in done.stderr.splitlines() if told in line]  # processes that end may speak after it
-    assert said.endswith('put what your script does under if __name__ == "__main__":')
+    said = [line for line in done.stderr.splitlines() if told in line]  # processes that end may speak after it
+    assert len(said) == 1, done.stderr
+    assert said[0].endswith('put what your script does under if __name__ == "__main__":')
