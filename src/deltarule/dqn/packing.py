@@ -1,7 +1,8 @@
 """An agent in few arrays: each that a compiled call takes or gives costs it half a microsecond, however small.
 
-Single numbers and short vectors, such as biases, lie one after the other in an array of their type. What has more
-axes stays by itself: a product would have to copy it out of the others, and XLA starts threads for many copies.
+Single numbers and short vectors, such as the moments of biases, lie one after the other in an array of their type.
+What a product takes, a matrix or the bias beside it, stays by itself: it would be copied out of the others first, and
+XLA starts threads where more than eight copies may be made at once, which takes longer than the copies.
 """
 
 from dataclasses import dataclass
@@ -32,12 +33,12 @@ class Layout:
     groups: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, tree: Any) -> "Layout":
-        """That of trees like this one."""
+    def of(cls, tree: Any, small: int = SMALL) -> "Layout":
+        """That of trees like this one, in which a vector of more than `small` numbers stays by itself."""
         leaves, structure = jax.tree.flatten(jax.eval_shape(lambda: tree))
         groups: dict[Any, tuple[int, ...]] = {}
         for number, leaf in enumerate(leaves):
-            group = leaf.dtype if leaf.ndim < 2 and leaf.size <= SMALL else number
+            group = leaf.dtype if leaf.ndim < 2 and leaf.size <= small else number
             groups[group] = (*groups.get(group, ()), number)
         return cls(structure, tuple(leaves), tuple(groups.values()))
 
@@ -79,7 +80,8 @@ class Packing(NamedTuple):
     @classmethod
     def of(cls, agent: Agent) -> "Packing":
         """That of agents like this one."""
-        return cls(*map(Layout.of, parted(agent)))
+        acting, moving, still = parted(agent)
+        return cls(Layout.of(acting, small=1), Layout.of(moving), Layout.of(still, small=1))
 
     def pack(self, agent: Agent, numbers: Any = jnp) -> Packed:
         """An agent in few arrays; `numbers` is NumPy on the host."""
