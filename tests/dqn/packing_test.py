@@ -18,4 +18,4 @@ def test_what_was_packed_is_unpacked(prioritised):
     again = jax.jit(lambda packed: packing.pack(packing.unpack(packed)))(packed)
     jax.tree.map(np.testing.assert_array_equal, again, packed)
     jax.tree.map(lambda a, b: np.testing.assert_equal(a.dtype, b.dtype), again, packed)
-    assert len(jax.tree.leaves(packed)) <= len(jax.tree.leaves(agent)) // 2
+    assert len(jax.tree.leaves(packed)) <= len(jax.tree.leaves(agent)) * 2 // 3

@@ -1,8 +1,8 @@
 """An agent in few arrays: each that a compiled call takes or gives costs it half a microsecond, however small.
 
 Single numbers and short vectors, such as the moments of biases, lie one after the other in an array of their type.
-What a product takes, a matrix or the bias beside it, stays by itself: it would be copied out of the others first, and
-XLA starts threads where more than eight copies may be made at once, which takes longer than the copies.
+What a product takes, a matrix or the bias beside it, stays by itself: it would be copied out of the others first,
+and XLA starts threads where more than eight copies may be made at once, which takes longer than the copies.
 """
 
 from dataclasses import dataclass
