@@ -7,11 +7,13 @@ namespace deltarule {
 namespace {
 
 // to[k * to_width + j] = from[j * width + k] for a block of at most 16 by 16.
-DELTARULE_TILES void turn(int64_t columns, int64_t inner, const float* from, int64_t width, float* to, int64_t to_width) {
+DELTARULE_TILES void turn(int64_t columns, int64_t inner, const float* from, int64_t width, float* to,
+                          int64_t to_width) {
   __m512 x[16], y[16];
   const __mmask16 taken = first(inner), written = first(columns);
 #pragma GCC unroll 16
-  for (int j = 0; j < 16; ++j) x[j] = j < columns ? _mm512_maskz_loadu_ps(taken, from + j * width) : _mm512_setzero_ps();
+  for (int j = 0; j < 16; ++j)
+    x[j] = j < columns ? _mm512_maskz_loadu_ps(taken, from + j * width) : _mm512_setzero_ps();
 #pragma GCC unroll 8
   for (int j = 0; j < 16; j += 2) {
     y[j] = _mm512_unpacklo_ps(x[j], x[j + 1]);
