@@ -18,9 +18,7 @@ from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED
 from deltarule.errors import DataError, SettingError
 
 Make = Callable[[], Any]
-Outcome = tuple[
-    np.ndarray, Any, Any
-]  # x (e, ...), and reward and `ends` of a replay (e,), or of one game a number
+Outcome = tuple[np.ndarray, Any, Any]  # x (e, ...), reward and a replay's `ends` (e,), of one game a number each
 
 
 def in_processes(makes: Sequence[Make], **settings: Any) -> Any:
