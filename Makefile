@@ -13,7 +13,8 @@ test: $(VENV)/test $(VENV)/native  ## environment, install, and every test that 
 	$(BIN)/pytest -n auto -m "not torch"
 
 plain: $(VENV)/test  ## what the native kernels compute, tested once more on XLA alone
-	DELTARULE_KERNELS=xla $(BIN)/pytest -n auto -m "not torch" tests/kernels tests/onnx_suite_test.py
+	DELTARULE_KERNELS=xla $(BIN)/pytest -n auto -m "not torch" tests/kernels tests/onnx_suite_test.py \
+		tests/inspect/plan_test.py
 
 check: $(VENV)/test  ## linter, formatter and type checker
 	$(BIN)/ruff check
