@@ -185,7 +185,7 @@ class FromFile:
         self.store, self.learn = programs(step.structure(), rules.structure(), packing)
         self.observations = observations
 
-    def __call__(self, packed: Packed, rows: Rows, drawn: Any) -> tuple[Packed, Studied]:
+    def __call__(self, packed: Packed, rows: Rows, drawn: Any, asked: Any) -> tuple[Packed, Studied, None]:
         acting, moving, found, batches = self.store(*packed, rows._replace(x=None), drawn)
         head, steps = jax.device_get(found)
         self.observations.write(int(head), np.asarray(rows.x), int(steps))
@@ -194,7 +194,7 @@ class FromFile:
             x, after = (self.observations.read(np.asarray(numbers)) for numbers in (batches.x, batches.after))
             batches = batches._replace(x=x, after=after)
             acting, moving, studied = self.learn(acting, moving, packed.still, batches)
-        return Packed(acting, moving, packed.still), studied
+        return Packed(acting, moving, packed.still), studied, None
 
 
 class FilePath(HostPath):

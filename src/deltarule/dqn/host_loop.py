@@ -24,7 +24,8 @@ NONE = np.int32(0), np.float32(0), np.int32(0), np.int32(0)  # what a block tell
 NOTHING = Studied(np.float32(0), np.float32(0), np.int32(0))  # what learning tells where there is none
 
 Told = tuple[Any, Any, Any, Any]
-Learn = Callable[[Packed, Rows, Any], tuple[Packed, Studied]]
+Acted = tuple[Any, Any]  # the greedy actions (e,), and what a recurrent network carries
+Learn = Callable[[Packed, Rows, Any, Any], tuple[Packed, Studied, Acted | None]]
 
 
 @lru_cache(maxsize=64)
@@ -33,11 +34,10 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
 
     `act(acting, seen, carried, fresh)` gives (greedy action, carried); `see(seen, x, fresh)` puts observations
     side by side; `draw(packed, first)` is what learning draws then; `move(packed)` moves θ⁻; `learn(packed, rows,
-    drawn)` is told in `HostLoop`.
+    drawn, asked)` is told in `HostLoop`.
     """
 
-    @jax.jit
-    def act(acting: Arrays, seen: Any, carried: Any, fresh: Any):
+    def act(acting: Arrays, seen: Any, carried: Any, fresh: Any) -> Acted:
         params, memory = packing.acting.unpack(acting)
         state = State(params, memory, (), {}, None, None, None)  # type: ignore[arg-type]
         q, carried = values(step, rules, params, state, seen, carried, fresh)
@@ -58,19 +58,19 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
         return packing.pack(agent._replace(target=target)).still
 
     @partial(jax.jit, donate_argnums=(0, 1), compiler_options=compiler_options())
-    def moved(acting: Arrays, moving: Arrays, still: Arrays, rows: Rows, drawn: Any):
+    def moved(acting: Arrays, moving: Arrays, still: Arrays, rows: Rows, drawn: Any, asked: Any):
         agent, told = stored(rules, packing.unpack(Packed(acting, moving, still)), rows), None
         if drawn is not None:
             agent, told = learned(step, rules, agent, drawn)
         acting, moving, _ = packing.pack(agent)
-        return acting, moving, told
+        return acting, moving, told, act(acting, *asked)
 
-    def learn(packed: Packed, rows: Rows, drawn: Any) -> tuple[Packed, Studied]:
-        acting, moving, told = moved(*packed, rows, drawn)
+    def learn(packed: Packed, rows: Rows, drawn: Any, asked: Any) -> tuple[Packed, Studied, Acted]:
+        acting, moving, told, acted = moved(*packed, rows, drawn, asked)
         studied = NOTHING if told is None else Studied(told[0], told[1], np.int32(rules.gradient_steps))
-        return Packed(acting, moving, packed.still), studied
+        return Packed(acting, moving, packed.still), studied, acted
 
-    return act, see, draw, move, learn
+    return jax.jit(act), see, draw, move, learn
 
 
 class Exploration:
@@ -118,7 +118,7 @@ class HostLoop:
 
     Attributes:
         learn: what is done with the rows of a block: they go into a replay on the device, and θ learns by what is
-            drawn, unless that is None.
+            drawn, unless that is None. It may act at `asked`, what is seen after them, by the θ that it leaves.
     """
 
     def __init__(self, step: Step, rules: Rules, games: Games, seed: int, agent: Agent):
@@ -129,6 +129,7 @@ class HostLoop:
         self.exploration = Exploration(rules, games.game.actions, seed, agent.numbers)
         self.agent = agent
         self.play: Play | None = None
+        self.acted: Acted | None = None  # at what is seen after the last block, where learning told that, too
         self.drawn: tuple[int | None, Any] = None, None  # what learning draws in many blocks, and which
 
     @property
@@ -157,30 +158,34 @@ class HostLoop:
         _, seen, _, length, total, carried, fresh = self.play or self.begin()
         x = np.asarray(seen)[..., -games.game.observation[-1] :]
         explores, at_random, asked, mixed = self.exploration.of(self.steps // rules.every)
-        rows = empty_rows(r, e, games.game.observation, games.game.kind)
+        rows, acted = empty_rows(r, e, games.game.observation, games.game.kind), self.acted
         for row in range(r):
             action = at_random[row]
             if asked[row] or rules.sequence:
-                greedy, carried = self.act(self.packed.acting, seen, carried, fresh if rules.sequence else None)
+                greedy, carried = acted or self.act(
+                    self.packed.acting, seen, carried, fresh if rules.sequence else None
+                )
                 action = np.where(explores[row], action, greedy) if mixed[row] else np.asarray(greedy)
             rows.x[row], rows.action[row] = x, action
-            x, rows.reward[row], rows.ends[row] = games.step(action)
+            (x, rows.reward[row], rows.ends[row]), acted = games.step(action), None
             if rules.sequence or rules.stack > 1:
                 fresh = rows.ends[row] == LAST
             seen = self.see(seen, x, fresh) if rules.stack > 1 else x
         games.require_finite(rows.reward, rows.x, x)
         told, length, total = episodes(rows, length, total)
         self.play = Play(None, seen, None, length, total, carried, fresh)
-        return Block(*told, self.study(rows))
+        return Block(*told, self.study(rows, self.play))
 
-    def study(self, rows: Rows) -> Studied:
-        """What learning tells after these rows: that of `study.study`, where the host knows what is to be done."""
+    def study(self, rows: Rows, play: Play) -> Studied:
+        """What learning tells after these rows, which led to `play`: `study.study`; the host knows what is due."""
         rules, before = self.rules, self.steps
         self.steps, self.filled = before + rules.every, min(self.filled + rules.rows, rules.ring)
         if is_due(rules, before, self.steps):
             self.packed = self.packed._replace(still=self.move(self.packed))
         ready = is_ready(rules, self.steps, self.filled)
-        self.packed, studied = self.learn(self.packed, rows, self.drawn_at(before) if ready else None)
+        drawn = self.drawn_at(before) if ready else None
+        asked = play.seen, play.memory, play.fresh if rules.sequence else None
+        self.packed, studied, self.acted = self.learn(self.packed, rows, drawn, asked)
         return studied
 
     def drawn_at(self, start: int) -> np.ndarray:
