@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deltarule.dqn.delta import delta
+from deltarule.dqn.delta import UNROLLED, best_action, delta
 from deltarule.losses import Huber, SquaredError
 
 RNG = np.random.default_rng(0)
@@ -37,3 +37,12 @@ def test_delta_is_the_derivative_of_the_loss_at_the_action(loss, shape):
     np.testing.assert_allclose(dq, expected_dq, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(error, (q * one_hot).sum(-1) - y, rtol=1e-12)
     assert (np.asarray(dq) != 0).sum() == (weight != 0).sum()
+
+
+@pytest.mark.parametrize("actions", [1, 2, 7, UNROLLED, UNROLLED + 1])
+def test_the_best_action_is_the_first_of_equals(actions):
+    q = np.random.default_rng(actions).integers(-2, 3, (50, 3, actions)).astype(np.float32)
+    q[0] = -np.inf
+    got = best_action(jnp.asarray(q))
+    np.testing.assert_array_equal(got, q.argmax(-1))
+    assert got.dtype == jnp.int32

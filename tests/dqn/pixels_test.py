@@ -69,21 +69,25 @@ def test_acting_and_replay_see_the_last_pictures_side_by_side(environments):
     path = agent.new_path(1)
     path.begin([agent.fresh()])
     (loop,), acted = path.loops, []
-    act = loop.act
+    act, learn = loop.act, loop.learn
 
     def watched(arrays, seen, *rest):
         acted.append(np.asarray(seen))
         return act(arrays, seen, *rest)
 
-    loop.act = watched
+    def learned(packed, rows, drawn, asked):
+        acted.append(np.asarray(asked[0]))
+        return learn(packed, rows, drawn, asked)
+
+    loop.act, loop.learn = watched, learned
     path.blocks(11)
     path.close()
     rows = jax.device_get(path.agents[0].replay.rows)
     assert rows.x.dtype == np.uint8
-    assert len(acted) == 44
+    assert len(acted) == 44 + 1  # what is seen after the last block, too
     for e in range(environments):
         last = []
-        for t, seen in enumerate(acted):
+        for t, seen in enumerate(acted[:-1]):
             x = rows.x[t, e]
             last = [x] * 4 if t == 0 or rows.ends[t - 1, e] == LAST else [*last[1:], x]
             np.testing.assert_array_equal(seen[e], np.concatenate(last, -1))

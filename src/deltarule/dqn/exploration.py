@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from deltarule.dqn.delta import best_action
 from deltarule.schedules import Schedule, comes_to, positive
 
 
@@ -36,4 +37,4 @@ class AtLeast(Schedule):
 
 def epsilon_greedy(q: jax.Array, explores: jax.Array, at_random: jax.Array) -> jax.Array:
     """The action (e,) for values q (e, a): the greedy one, or where it explores the one drawn at random."""
-    return jnp.where(explores, at_random, jnp.argmax(q, -1).astype(at_random.dtype))
+    return jnp.where(explores, at_random, best_action(q).astype(at_random.dtype))

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.delta import best_action
 from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.learn import greedy_values
@@ -57,7 +58,7 @@ def play(step: Step, rules: Rules, environment: Environment, episodes: int, agen
         t, worlds, (seen, memory, fresh), over, gained, discounted, factor, length = carried
         q, memory = values(step, rules, agent.state.params, agent.state, seen, memory, fresh)
         noise = jax.random.split(jax.random.fold_in(key, t), episodes)
-        worlds, reward, terminal = jax.vmap(environment.step)(worlds, jnp.argmax(q, -1), noise)
+        worlds, reward, terminal = jax.vmap(environment.step)(worlds, best_action(q), noise)
         reward = jnp.where(over, 0, reward)
         x, never = jax.vmap(environment.observe)(worlds), jnp.zeros(episodes, bool)
         following = look(seen, x, never, rules.stack), memory, never
@@ -98,7 +99,7 @@ def host_programs(step: Step, rules: Rules) -> tuple[Callable, Callable]:
     @jax.jit
     def act(agent: Agent, seen, memory, fresh):
         q, memory = values(step, rules, agent.state.params, agent.state, seen, memory, fresh)
-        return jnp.argmax(q, -1).astype(jnp.int32), memory
+        return best_action(q), memory
 
     return act, jax.jit(lambda agent, start: promises(step, rules, agent, start))
 

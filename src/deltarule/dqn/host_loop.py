@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.dqn.agent_state import Agent, Play, new_play
+from deltarule.dqn.delta import best_action
 from deltarule.dqn.draws import ahead, of_blocks
 from deltarule.dqn.environments.games import Games
 from deltarule.dqn.loop import Block, look, values
@@ -41,7 +42,7 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
         params, memory = packing.acting.unpack(acting)
         state = State(params, memory, (), {}, None, None, None)  # type: ignore[arg-type]
         q, carried = values(step, rules, params, state, seen, carried, fresh)
-        return jnp.argmax(q, -1).astype(jnp.int32), carried
+        return best_action(q), carried
 
     @jax.jit
     def see(seen: Any, x: Any, fresh: Any):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.delta import at_actions, delta
+from deltarule.dqn.delta import at_actions, best_action, delta
 from deltarule.dqn.input import as_input
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.transitions import Transitions
@@ -30,16 +30,18 @@ def q_values(step: Step, state: State, params: Params, x: jax.Array) -> jax.Arra
     return step.net.predict(params, x, state.memory)
 
 
-def greedy_values(q: jax.Array, choosing: jax.Array) -> jax.Array:
+def greedy_values(q: jax.Array, choosing: jax.Array | None = None) -> jax.Array:
     """max_a Q, or Q at the arg max of another Q: (n,)."""
-    return at_actions(q, jnp.argmax(choosing, -1))
+    if choosing is None:
+        return q.max(-1)
+    return at_actions(q, best_action(choosing))
 
 
 def targets(step: Step, rules: Rules, state: State, target: Params, batch: Transitions) -> jax.Array:
     """Y (n,)."""
     after = as_input(batch.after)
     q = q_values(step, state, target, after)  # (n, a)
-    choosing = q_values(step, state, state.params, after) if rules.double else q
+    choosing = q_values(step, state, state.params, after) if rules.double else None
     return batch.gain + batch.discount * greedy_values(q, choosing)
 
 

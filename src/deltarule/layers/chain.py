@@ -102,9 +102,13 @@ class Chain(Container):
 
     def advance(self, params, x, context):
         h, memory = x, []
-        for index, layer in enumerate(self.layers):
-            h, moved = layer.advance(params[index], h, context.at(index))
-            memory.append(moved)
+        for index, layer, rectified in self.passes:
+            if rectified:
+                h, _ = layer.forward_rectified(params[index], h)
+                memory += [(), ()]
+            else:
+                h, moved = layer.advance(params[index], h, context.at(index))
+                memory.append(moved)
         return h, tuple(memory)
 
     def cost(self, x):
