@@ -9,6 +9,7 @@ import deltarule as dr
 from cli.dqn_test import refused, stopped
 from deltarule.cli import dqn
 from deltarule.cli.main import main
+from deltarule.dqn.tuned import TUNED
 from deltarule.experiment.dqn_job import agents_of
 from experiment.games import learned
 
@@ -47,6 +48,8 @@ def agent_of(monkeypatch, *arguments: str) -> dr.DQN:
         ("CartPole-v1 --double", "rules.double", True),
         ("Acrobot-v1", "rules.double", True),
         ("Acrobot-v1 --no-double", "rules.double", False),
+        ("CartPole-v1", "rules.dueling", False),
+        ("CartPole-v1 --dueling", "rules.dueling", True),
         ("CartPole-v1 --loss squared", "step.loss", dr.SquaredError()),
         ("CartPole-v1 --optimizer rmsprop", "step.optimizer", dr.RMSProp(2.3e-3)),
         ("CartPole-v1 --optimizer sgd --learning-rate 0.1", "step.optimizer", dr.SGD(0.1)),
@@ -63,10 +66,18 @@ def test_a_flag_reaches_the_agents(flags, name, expected, monkeypatch):
     assert found == expected
 
 
+@pytest.mark.parametrize(("flags", "expected"), [([], True), (["--no-dueling"], False)])
+def test_dueling_can_be_left_where_it_is_known_to_work(flags, expected, monkeypatch):
+    monkeypatch.setitem(TUNED["CartPole-v1"], "dueling", True)
+    agent = agent_of(monkeypatch, "CartPole-v1", *flags)
+    assert agent.rules.dueling == expected == (agent.net.layers[-1] == dr.Dueling())
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         ("--double --no-double", "--double and --no-double exclude each other"),
+        ("--dueling --no-dueling", "--dueling and --no-dueling exclude each other"),
         ("--burn-in 3", "burn_in is for a recurrent network; say sequence, too"),
         ("--replay-folder there --path compiled", 'replay="file" goes with path="gymnasium"'),
         ("--replay-folder there --prioritised", "leave prioritised out"),

@@ -26,6 +26,8 @@ class Dqn(DqnJob):
     Attributes:
         double: Let the network choose the action that the target network values.
         no_double: Let the target network choose it, too, where double is known to work on the environment.
+        dueling: Let the network tell the value of a state apart from the advantages of actions.
+        no_dueling: Let it tell Q alone, where dueling is known to work on the environment.
         resume: The folder of a run that was stopped or killed, which then goes on.
         json: Print one JSON object as the last line.
     """
@@ -35,16 +37,17 @@ class Dqn(DqnJob):
     ] = ""
     double: bool = False
     no_double: bool = False
+    dueling: bool = False
+    no_dueling: bool = False
     resume: str | None = None
     json: bool = False
 
 
 def main(arguments: list[str]) -> None:
     settings = tyro.cli(Dqn, prog="deltarule dqn", args=arguments, config=FLAGS)
-    if settings.double and settings.no_double:
-        raise SettingError("dqn: --double and --no-double exclude each other; choose one")
     given: dict[str, Any] = {field.name: getattr(settings, field.name) for field in dataclasses.fields(DqnJob)}
-    given["double"] = settings.double or (False if settings.no_double else None)
+    for name in ("double", "dueling"):
+        given[name] = chosen(name, getattr(settings, name), getattr(settings, f"no_{name}"))
     job = DqnJob(**given)
     begun = None
     if settings.resume is not None:
@@ -58,6 +61,13 @@ def main(arguments: list[str]) -> None:
         raise SettingError("dqn: expected the name of an environment, such as CartPole-v1, or --resume RUN")
     result = train(job, progress=True, tell=tell, begun=begun)
     return told(result.summary, result.seeds, settings.json)
+
+
+def chosen(name: str, yes: bool, no: bool) -> bool | None:
+    """What a flag and its opposite say of a setting; None where they leave it to what is known to work."""
+    if yes and no:
+        raise SettingError(f"dqn: --{name} and --no-{name} exclude each other; choose one")
+    return yes or (False if no else None)
 
 
 def refuse_settings(job: DqnJob, run: str) -> None:

@@ -93,7 +93,7 @@ class DqnJob:
     target_every: int | None = None
     tau: float | None = None
     double: bool | None = None
-    dueling: bool = False
+    dueling: bool | None = None
     n_step: int | None = None
     prioritised: bool = False
     alpha: float | None = None
