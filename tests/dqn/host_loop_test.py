@@ -26,10 +26,8 @@ def test_a_block_is_learned_from_as_in_the_compiled_loop(settings):
         x, reward = rng.normal(size=(*size, 4)).astype(np.float32), rng.normal(size=size).astype(np.float32)
         rows = Rows(x, rng.integers(0, 2, size, np.int32), reward, rng.integers(0, 2, size, np.uint8))
         drawn = of_learning(rules, expected.state, (block + 1) * rules.every)
-        before, (expected, told) = (
-            expected,
-            compiled(agent.step.structure(), rules.structure(), expected, rows, drawn),
-        )
+        before = expected
+        expected, told = compiled(agent.step.structure(), rules.structure(), before, rows, drawn)
         seen, actions = contested(agent, before, expected, rng)
         got = loop.study(rows, play._replace(seen=seen))
         jax.tree.map(lambda got, e: np.testing.assert_allclose(got, e, 1e-4, 1e-6), got, told)

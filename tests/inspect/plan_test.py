@@ -88,8 +88,8 @@ def test_the_peak_is_the_compiled_steps(net, x, settings):
     peak = plan.peak
     assert (peak.inputs, peak.outputs) == (told.argument_size_in_bytes, told.output_size_in_bytes)
     compiled = told.argument_size_in_bytes + told.output_size_in_bytes + told.temp_size_in_bytes
-    held = 0.5 if len(x) == 4 and companion()[0] is None else 0.05  # more, by XLA's own convolutions
-    assert -0.05 <= compiled / peak.total - 1 <= held
+    held = 1 / 3 if len(x) == 4 and companion()[0] is None else 0.05  # XLA's own convolutions take half more
+    assert -0.05 <= 1 - peak.total / compiled <= held
 
 
 def test_the_largest_batch_fits_and_one_more_does_not():

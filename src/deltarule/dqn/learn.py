@@ -30,10 +30,8 @@ def q_values(step: Step, state: State, params: Params, x: jax.Array) -> jax.Arra
     return step.net.predict(params, x, state.memory)
 
 
-def greedy_values(q: jax.Array, choosing: jax.Array | None = None) -> jax.Array:
-    """max_a Q, or Q at the arg max of another Q: (n,)."""
-    if choosing is None:
-        return q.max(-1)
+def greedy_values(q: jax.Array, choosing: jax.Array) -> jax.Array:
+    """Q at the arg max of another Q: (n,)."""
     return at_actions(q, best_action(choosing))
 
 
@@ -41,8 +39,8 @@ def targets(step: Step, rules: Rules, state: State, target: Params, batch: Trans
     """Y (n,)."""
     after = as_input(batch.after)
     q = q_values(step, state, target, after)  # (n, a)
-    choosing = q_values(step, state, state.params, after) if rules.double else None
-    return batch.gain + batch.discount * greedy_values(q, choosing)
+    best = greedy_values(q, q_values(step, state, state.params, after)) if rules.double else q.max(-1)  # (n,)
+    return batch.gain + batch.discount * best
 
 
 def gradient_step(

@@ -48,7 +48,7 @@ TUNED: dict[str, dict[str, Any]] = {
         "dueling": True,
         "epsilon": LinearDecay(1.0, 12_000, 0.05),
     },
-    "Acrobot-v1": {  # the Zoo's, with a rate that falls over 100,000 steps
+    "Acrobot-v1": {  # the Zoo's, with a larger memory and a rate that falls
         "learning_rate": LinearDecay(6.3e-4, 100_000, 1e-5),
         "gamma": 0.99,
         "batch_size": 128,
