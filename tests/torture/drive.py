@@ -39,13 +39,14 @@ SPACE = 24 << 20  # bytes of a file system of its own
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=1000, help="at least so many")
+    parser.add_argument("--in-write", type=int, default=0, help="of which at least so many in a write")
     parser.add_argument("--kinds", nargs="+", default=TURNS, choices=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="torture-") as home:
-        result = torture(Path(home), chosen.kills, chosen.kinds, chosen.seed)
+        result = torture(Path(home), chosen.kills, chosen.in_write, chosen.kinds, chosen.seed)
     for row in result["rows"]:
         print("{name:12} {lives:5} lives {kills:5} kills {half_written:5} in a write {torn:5} torn".format(**row))
     for fault in result["faults"]:
@@ -62,16 +63,16 @@ def main() -> int:
     return 1 if result["faults"] else 0
 
 
-def torture(home: Path, kills: int, kinds: list[str], seed: int) -> dict:
-    """Runs of all kinds in turn, until so many lives have been killed."""
+def torture(home: Path, kills: int, in_write: int, kinds: list[str], seed: int) -> dict:
+    """Runs of all kinds in turn, until so many lives have been killed, and so many of them in a write."""
     start, chance = time.monotonic(), random.Random(seed)
     data = np.random.default_rng(seed).normal(size=(240, 6)).astype(np.float32)
     ends = {kind: undisturbed(home / kind, kind, data) for kind in dict.fromkeys(kinds)}
     mount = can_mount(home)
     counts: dict[str, Counter] = {}
     faults, begun, runs = [], 0, 0
-    killed = 0
-    while killed < kills:
+    killed = half_written = 0
+    while killed < kills or half_written < in_write:
         kind = kinds[begun % len(kinds)]
         run = Run(kind, home / f"run-{begun}", chance)
         run.home.mkdir()
@@ -88,6 +89,7 @@ def torture(home: Path, kills: int, kinds: list[str], seed: int) -> dict:
         faults += run.told
         begun += 1
         killed = sum(count["kills"] for count in counts.values())
+        half_written = sum(count["half_written"] for count in counts.values())
         print(f"run {begun} ({kind}): {killed} kills so far", file=sys.stderr, flush=True)
         runs += not run.told
         shutil.rmtree(run.home)
@@ -95,8 +97,8 @@ def torture(home: Path, kills: int, kinds: list[str], seed: int) -> dict:
     return {
         "machine": environment(),
         "rows": rows,
-        "kills": sum(row["kills"] for row in rows),
-        "half_written": sum(row["half_written"] for row in rows),
+        "kills": killed,
+        "half_written": half_written,
         "torn": sum(row["torn"] for row in rows),
         "runs": runs,
         "faults": faults,
