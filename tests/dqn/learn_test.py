@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from deltarule.dqn.agent_state import Target
 from deltarule.dqn.learn import gradient_step, learn_uniform, targets
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.transitions import Transitions
-from deltarule.layers import Chain, Dense, Dueling, Tanh
+from deltarule.layers import BatchNorm, Chain, Dense, Dueling, Tanh
 from deltarule.layers.layer import Context
 from deltarule.losses import Huber, SquaredError
 from deltarule.optimizers import SGD
@@ -24,7 +25,7 @@ def in_float64():
 
 
 def drawn(seed, net=NET, shape=(7,), kind=np.float64):
-    """(params, a target network's params, transitions of 6 numbers seen)."""
+    """(params, a target network, transitions of 6 numbers seen)."""
     rng = np.random.default_rng(seed)
     params, old = (jax.tree.map(lambda a: rng.normal(size=a.shape), net.init(rng, (1, 6))) for _ in range(2))
     weight = rng.uniform(0.2, 1, shape)
@@ -39,7 +40,7 @@ def drawn(seed, net=NET, shape=(7,), kind=np.float64):
         discount=np.where(rng.random(shape) < 0.3, 0.0, 0.9),
         weight=weight,
     )
-    return jax.tree.map(jnp.asarray, (params, old, batch))
+    return jax.tree.map(jnp.asarray, (params, Target(old, net.memory((1, 6))), batch))
 
 
 def start(step, params):
@@ -58,7 +59,7 @@ def test_plain_and_double_targets_are_those_of_numpy():
     params, old, batch = drawn(0)
     step = Step(NET, Huber(), SGD(1.0))
     n = np.arange(7)
-    theirs, ours = q(old, batch.after), q(params, batch.after)
+    theirs, ours = q(old.params, batch.after), q(params, batch.after)
     plain = batch.gain + batch.discount * theirs.max(1)
     double = batch.gain + batch.discount * theirs[n, ours.argmax(1)]
     state = start(step, params)
@@ -70,10 +71,36 @@ def test_plain_and_double_targets_are_those_of_numpy():
     assert (double <= plain).all()
 
 
+def test_a_target_network_goes_by_the_running_statistics_it_had():
+    """Double's choice goes by those of now."""
+    net = Chain(Dense(5), BatchNorm(), Tanh(), Dense(4), Dueling())
+    params, old, batch = drawn(4, net)
+    rng = np.random.default_rng(5)
+    now, then = (
+        ((), {"mean": rng.normal(size=5), "variance": rng.uniform(0.2, 3, 5)}, (), (), ()) for _ in range(2)
+    )
+    step = Step(net, Huber(), SGD(1.0))
+    state, target = start(step, params)._replace(memory=now), old._replace(memory=then)
+
+    def q(params, memory):
+        h = np.asarray(batch.after) @ params[0]["W"] + params[0].get("b", 0)
+        h = (h - memory[1]["mean"]) / np.sqrt(memory[1]["variance"] + net.layers[1].epsilon)
+        h = np.tanh(h * params[1]["gamma"] + params[1]["beta"]) @ params[3]["W"] + params[3]["b"]
+        return h[:, :1] + h[:, 1:] - h[:, 1:].mean(1, keepdims=True)
+
+    theirs, ours = q(old.params, then), q(params, now)
+    double = batch.gain + batch.discount * theirs[np.arange(7), ours.argmax(1)]
+    plain = batch.gain + batch.discount * theirs.max(1)
+    np.testing.assert_allclose(targets(step, Rules(), state, target, batch), plain, rtol=1e-10)
+    np.testing.assert_allclose(targets(step, Rules(double=True), state, target, batch), double, rtol=1e-10)
+    moved, _ = gradient_step(step, state, batch, plain)
+    assert (np.asarray(moved.memory[1]["mean"]) != now[1]["mean"]).all()
+
+
 def test_bytes_of_pictures_become_numbers_from_0_to_1():
     params, old, batch = drawn(0, kind=np.uint8)
     found = targets(Step(NET, Huber(), SGD(1.0)), Rules(), start(Step(NET, Huber(), SGD(1.0)), params), old, batch)
-    expected = batch.gain + batch.discount * q(old, np.asarray(batch.after) / 255).max(1)
+    expected = batch.gain + batch.discount * q(old.params, np.asarray(batch.after) / 255).max(1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)  # divided in float32
 
 
@@ -109,12 +136,12 @@ def test_a_derivative_through_the_target_would_be_another():
     params, _, batch = drawn(1)
     step = Step(NET, SquaredError(), SGD(1.0))
     state = start(step, params)
-    y = targets(step, Rules(), state, params, batch)
+    y = targets(step, Rules(), state, Target(params, state.memory), batch)
     moved, _ = gradient_step(step, state, batch, y)
     dparams = jax.tree.map(jnp.subtract, params, moved.params)
 
     def residual(params):
-        y = targets(step, Rules(), state, params, batch)
+        y = targets(step, Rules(), state, Target(params, state.memory), batch)
         out = NET.predict(params, batch.x, ((), (), (), ()))
         error = jnp.take_along_axis(out, batch.action[:, None], 1)[:, 0] - y
         return (batch.weight * error**2).sum() / batch.weight.sum()

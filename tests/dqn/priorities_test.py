@@ -28,7 +28,7 @@ def test_draws_are_in_proportion_to_p():
     p = rng.gamma(0.5, size=45) * (rng.random(45) < 0.8)
     p[14:21] = 0  # a group of which there is nothing
     priorities = table(p, 7)
-    draw = jax.jit(jax.vmap(lambda key: draw_by_priority(priorities, jax.random.uniform(key, (5,)), 0.4)[0]))
+    draw = jax.jit(jax.vmap(lambda key: draw_by_priority(priorities, jax.random.uniform(key, (5,)), 0.4, 36)[0]))
     places = np.asarray(draw(jax.random.split(jax.random.key(1), 8000)))
     counts = np.bincount(places.ravel(), minlength=49)[:45]
     expected = 40_000 * p / p.sum()
@@ -47,8 +47,8 @@ def test_draws_are_in_proportion_to_p():
 def test_weights_undo_the_priorities(beta):
     p = np.random.default_rng(0).uniform(0.1, 2, 30)
     p[7:11] = 0
-    draw = jax.jit(lambda beta: draw_by_priority(table(p, 6), jax.random.uniform(jax.random.key(0), (16,)), beta))
-    places, weights = draw(np.float32(beta))
+    u = jax.random.uniform(jax.random.key(0), (16,))
+    places, weights = jax.jit(lambda beta: draw_by_priority(table(p, 6), u, beta, 26))(np.float32(beta))
     w = (26 * p[places] / p.sum()) ** -beta
     np.testing.assert_allclose(weights, w / w.max(), rtol=1e-5)
     assert weights.max() == 1
@@ -121,7 +121,7 @@ def test_what_was_learned_from_gets_its_error_as_its_priority():
     assert rules.beta_steps == 300
     beta = 0.3 + 0.7 * 96 / 300
     u = of_learning(rules, before.state, before.steps)  # (1, n)
-    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, before.priorities), u[0], beta)
+    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, before.priorities), u[0], beta, (p > 0).sum())
     state, priorities, learned = jax.jit(lambda agent_: prioritised(agent.step, rules, agent_, u))(before)
 
     def q(params, x):
@@ -131,7 +131,7 @@ def test_what_was_learned_from_gets_its_error_as_its_priority():
     batch = transitions_at(jax.tree.map(jnp.asarray, before.replay), rules, 0.99, places // 2, places % 2)
     n = np.arange(rules.batch_size)
     best = q(before.state.params, batch.after).argmax(1)
-    y = batch.gain + batch.discount * q(before.target, batch.after)[n, best]
+    y = batch.gain + batch.discount * q(before.target.params, batch.after)[n, best]
     error = np.abs(q(before.state.params, batch.x)[n, batch.action] - y)
     found = np.asarray(priorities.p).ravel()
     np.testing.assert_allclose(found[places], (error + 1e-6) ** 0.7, rtol=1e-3)

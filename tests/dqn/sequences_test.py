@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.dqn.agent_state import new_agent
+from deltarule.dqn.agent_state import Target, new_agent
 from deltarule.dqn.draws import of_learning
 from deltarule.dqn.priorities import Priorities, draw_by_priority, no_priorities
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Replay
@@ -100,7 +100,9 @@ def test_a_gradient_step_is_that_of_a_plain_reading_with_the_burned_in_state_a_c
     starts = np.asarray(batch.starts)
     assert starts[:, burn_in:].any(1).sum() > 2
     state = step.init((1, 1, 2), 0)._replace(params=params)
-    moved, learned = jax.jit(lambda *given: sequence_step(step, rules, *given))(state, old, GAMMA, batch)
+    moved, learned = jax.jit(lambda *given: sequence_step(step, rules, *given))(
+        state, Target(old, ()), GAMMA, batch
+    )
 
     states, qs, choosing = [], [], []
     for x, begins in zip(np.asarray(batch.x), starts, strict=True):
@@ -141,12 +143,14 @@ def test_a_sequence_is_drawn_by_its_largest_error_and_by_their_mean(eta):
     p = rng.uniform(0.5, 2, no_priorities(rules).p.shape).astype(np.float32)
     p.flat[(rules.ring - rules.reach) * 2 :] = 0
     agent = new_agent(step, rules, (2,), "float32", 1, None)._replace(
-        target=jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), step.init((1, 1, 2), 0).params),
+        target=Target(
+            jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), step.init((1, 1, 2), 0).params), ()
+        ),
         replay=Replay(rows, np.int32(0), np.int32(rules.ring)),
         priorities=Priorities(p, p.sum(-1), np.float32(1)),
     )
     u = of_learning(rules, agent.state, agent.steps)  # (1, n)
-    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, agent.priorities), u[0], 0.5)
+    places, weight = draw_by_priority(jax.tree.map(jnp.asarray, agent.priorities), u[0], 0.5, (p > 0).sum())
     _, after, learned = jax.jit(lambda agent: prioritised(step, rules, agent, u))(agent)
 
     expected, losses, counted = [], [], 0
@@ -154,7 +158,7 @@ def test_a_sequence_is_drawn_by_its_largest_error_and_by_their_mean(eta):
         x, action, reward, ends = (part[row : row + 8, e] for part in rows)
         begins = np.concatenate([[True], ends[:-1] == LAST])
         q = plain_reading(agent.state.params, x, begins, np.zeros(4))[0][2:]
-        best = plain_reading(agent.target, x, begins, np.zeros(4))[0][2:].max(-1)
+        best = plain_reading(agent.target.params, x, begins, np.zeros(4))[0][2:].max(-1)
         error = [
             q[t, action[2 + t]] - plain_target(rules, best, reward[2:], ends[2:], t)[0]
             for t in range(4)

@@ -33,16 +33,28 @@ class Play(NamedTuple):
     fresh: Array
 
 
+class Target(NamedTuple):
+    """θ⁻, and the running statistics that go with it; a recurrent network has none."""
+
+    params: Params
+    memory: Memory
+
+
 class Agent(NamedTuple):
     """An agent in training; of a population every array has an axis of agents in front."""
 
     state: State
-    target: Params  # θ⁻
+    target: Target
     replay: Replay
     priorities: Priorities | None
     numbers: dict[str, Any]  # those of the rules
     steps: Array
     play: Any  # Play, or None where the games are Gymnasium's
+
+    @property
+    def theta(self) -> Target:
+        """θ and its statistics, as θ⁻ takes them over; of a recurrent network there are none."""
+        return Target(self.state.params, self.target.memory and self.state.memory)
 
 
 def keys(state: State, purpose: int, number: Any) -> jax.Array:
@@ -75,7 +87,7 @@ def new_agent(
         play = new_play(step, rules, jax.vmap(environment.observe)(worlds), worlds)
     return Agent(
         state=state,
-        target=jax.tree.map(np.copy, state.params),
+        target=jax.tree.map(np.copy, Target(state.params, () if rules.sequence else state.memory)),
         replay=empty(rules.ring, e, observation, kind),
         priorities=no_priorities(rules) if rules.prioritised else None,
         numbers=rules.numbers(),

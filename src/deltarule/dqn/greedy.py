@@ -23,7 +23,6 @@ from deltarule.dqn.learn import greedy_values
 from deltarule.dqn.loop import look, values
 from deltarule.dqn.replay import RUNS
 from deltarule.dqn.rules import Rules
-from deltarule.training.epoch import compiler_options
 from deltarule.training.step import Step
 
 LONGEST = 100_000  # steps of an episode that nothing cuts off
@@ -56,7 +55,7 @@ def play(step: Step, rules: Rules, environment: Environment, episodes: int, agen
 
     def once(carried):
         t, worlds, (seen, memory, fresh), over, gained, discounted, factor, length = carried
-        q, memory = values(step, rules, agent.state.params, agent.state, seen, memory, fresh)
+        q, memory = values(step, rules, agent.state, seen, memory, fresh)
         noise = jax.random.split(jax.random.fold_in(key, t), episodes)
         worlds, reward, terminal = jax.vmap(environment.step)(worlds, best_action(q), noise)
         reward = jnp.where(over, 0, reward)
@@ -87,8 +86,8 @@ def fresh_play(step: Step, rules: Rules, x: jax.Array) -> tuple[jax.Array, Any, 
 
 def promises(step: Step, rules: Rules, agent: Agent, start: Any) -> tuple[jax.Array, jax.Array]:
     """(max_a Q, Double's Q) at the first observations, both by θ⁻."""
-    q, _ = values(step, rules, agent.target, agent.state, *start)
-    choosing, _ = values(step, rules, agent.state.params, agent.state, *start)
+    q, _ = values(step, rules, agent.target, *start)
+    choosing, _ = values(step, rules, agent.state, *start)
     return q.max(-1), greedy_values(q, choosing)
 
 
@@ -98,7 +97,7 @@ def host_programs(step: Step, rules: Rules) -> tuple[Callable, Callable]:
 
     @jax.jit
     def act(agent: Agent, seen, memory, fresh):
-        q, memory = values(step, rules, agent.state.params, agent.state, seen, memory, fresh)
+        q, memory = values(step, rules, agent.state, seen, memory, fresh)
         return best_action(q), memory
 
     return act, jax.jit(lambda agent, start: promises(step, rules, agent, start))
@@ -140,12 +139,3 @@ def play_on_host(
             seen = np.asarray(look(seen, x, fresh, rules.stack)) if rules.stack > 1 else x
         found.append(Played(gained, discounted, length, promised, double))
     return Played(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-@lru_cache(maxsize=64)
-def play_program(step: Step, rules: Rules, environment: Environment, episodes: int) -> Callable:
-    """The compiled `(agent, key) -> played`, for agents without their replay."""
-    return jax.jit(
-        lambda agent, key: play(step, rules, environment, episodes, agent, key),
-        compiler_options=compiler_options(),
-    )

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.dqn.agent_state import Agent, Play, new_play
+from deltarule.dqn.agent_state import Agent, Play, Target, new_play
 from deltarule.dqn.delta import best_action
 from deltarule.dqn.draws import ahead, of_blocks
 from deltarule.dqn.environments.games import Games
@@ -18,7 +18,7 @@ from deltarule.dqn.replay import LAST, RUNS, TRUNCATED, Rows, empty_rows
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.study import Studied, is_due, is_ready, learned, nearer, stored
 from deltarule.training.epoch import compiler_options
-from deltarule.training.step import State, Step
+from deltarule.training.step import Step
 
 SPAN = 64  # blocks whose exploration is drawn at once
 NONE = np.int32(0), np.float32(0), np.int32(0), np.int32(0)  # what a block tells in which no episode ended
@@ -39,9 +39,7 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
     """
 
     def act(acting: Arrays, seen: Any, carried: Any, fresh: Any) -> Acted:
-        params, memory = packing.acting.unpack(acting)
-        state = State(params, memory, (), {}, None, None, None)  # type: ignore[arg-type]
-        q, carried = values(step, rules, params, state, seen, carried, fresh)
+        q, carried = values(step, rules, Target(*packing.acting.unpack(acting)), seen, carried, fresh)
         return best_action(q), carried
 
     @jax.jit
@@ -55,7 +53,7 @@ def programs(step: Step, rules: Rules, packing: Packing) -> tuple[Callable, Call
     @jax.jit
     def move(packed: Packed) -> Arrays:
         agent = packing.unpack(packed)
-        target = nearer(agent.target, agent.state.params, agent.numbers["tau"])
+        target = nearer(agent.target, agent.theta, agent.numbers["tau"])
         return packing.pack(agent._replace(target=target)).still
 
     @partial(jax.jit, donate_argnums=(0, 1), compiler_options=compiler_options())

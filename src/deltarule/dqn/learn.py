@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from deltarule.dqn.agent_state import Target
 from deltarule.dqn.delta import at_actions, best_action, delta
 from deltarule.dqn.input import as_input
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.transitions import Transitions
-from deltarule.layers.layer import Params
 from deltarule.training.step import State, Step
 
 
@@ -25,29 +25,26 @@ class Learned(NamedTuple):
     error: jax.Array
 
 
-def q_values(step: Step, state: State, params: Params, x: jax.Array) -> jax.Array:
-    """Q (n, a) of observations (n, ...), by these parameters."""
-    return step.net.predict(params, x, state.memory)
-
-
 def greedy_values(q: jax.Array, choosing: jax.Array) -> jax.Array:
     """Q at the arg max of another Q: (n,)."""
     return at_actions(q, best_action(choosing))
 
 
-def targets(step: Step, rules: Rules, state: State, target: Params, batch: Transitions) -> jax.Array:
+def targets(step: Step, rules: Rules, state: State, target: Target, batch: Transitions) -> jax.Array:
     """Y (n,)."""
     after = as_input(batch.after)
-    q = q_values(step, state, target, after)  # (n, a)
-    best = greedy_values(q, q_values(step, state, state.params, after)) if rules.double else q.max(-1)  # (n,)
-    return batch.gain + batch.discount * best
+    q = step.net.predict(target.params, after, target.memory)  # (n, a)
+    if not rules.double:
+        return batch.gain + batch.discount * q.max(-1)  # (n,)
+    choosing = step.net.predict(state.params, after, state.memory)
+    return batch.gain + batch.discount * greedy_values(q, choosing)
 
 
 def gradient_step(
     step: Step, state: State, batch: Transitions, target: jax.Array, importance: Any = 1.0
 ) -> tuple[State, Learned]:
     """The state after a step towards Y, `target` (n,); by importances (n,) below 1 it is the shorter."""
-    share, _ = step.loss.shares(target, batch.weight)
+    step, (share, _) = step.of(state), step.loss.shares(target, batch.weight)
     q, saved = step.net.forward(state.params, as_input(batch.x), step.context(state))  # (n, a)
     value, dq, error = delta(step.loss, q, batch.action, target, share * importance)
     _, dparams = step.net.backward(state.params, saved, dq)
@@ -56,7 +53,7 @@ def gradient_step(
 
 
 def learn_uniform(
-    step: Step, rules: Rules, state: State, target: Params, batches: Transitions
+    step: Step, rules: Rules, state: State, target: Target, batches: Transitions
 ) -> tuple[State, Learned]:
     """The state after a gradient step on each of the batches (k, n, ...).
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import Agent, Play
+from deltarule.dqn.agent_state import Agent, Play, Target
 from deltarule.dqn.draws import of_acting, of_learning
 from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.exploration import epsilon_greedy
@@ -16,7 +16,7 @@ from deltarule.dqn.input import as_input
 from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED, Array, Rows
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.study import Studied, study
-from deltarule.layers.layer import Context, Memory, Params
+from deltarule.layers.layer import Context, Memory
 from deltarule.training.step import State, Step
 
 Drawn = tuple[Any, jax.Array]  # of acting, of learning
@@ -38,14 +38,14 @@ class Block(NamedTuple):
 
 
 def values(
-    step: Step, rules: Rules, params: Params, state: State, seen: jax.Array, memory: Memory, fresh: jax.Array
+    step: Step, rules: Rules, known: Target | State, seen: jax.Array, carried: Memory, fresh: jax.Array
 ) -> tuple[jax.Array, Memory]:
-    """(Q (e, a), memory) of what is seen (e, ...); a recurrent network moves its memory on."""
+    """(Q (e, a), carried) of what is seen (e, ...), by θ⁻ or θ; a recurrent network moves on what it carries."""
     x = as_input(seen)
     if not rules.sequence:
-        return step.net.predict(params, x, state.memory), memory
-    q, memory = step.net.advance(params, x[:, None], Context(memory=memory, starts=fresh[:, None]))
-    return q[:, 0], memory
+        return step.net.predict(known.params, x, known.memory), carried
+    q, carried = step.net.advance(known.params, x[:, None], Context(memory=carried, starts=fresh[:, None]))
+    return q[:, 0], carried
 
 
 def look(seen: Array, x: Array, fresh: Array, stack: int) -> Array:
@@ -59,7 +59,7 @@ def look(seen: Array, x: Array, fresh: Array, stack: int) -> Array:
 def one_row(step: Step, rules: Rules, environment: Environment, state: State, play: Play, drawn: Any):
     """(play, (row, finished)) after a step in every environment, or the start of its next episode."""
     x = jax.vmap(environment.observe)(play.world)  # (e, ...)
-    q, memory = values(step, rules, state.params, state, play.seen, play.memory, play.fresh)
+    q, memory = values(step, rules, state, play.seen, play.memory, play.fresh)
     action = epsilon_greedy(q, drawn["explores"], drawn["action"])
     world, reward, terminal = jax.vmap(environment.step)(play.world, action, drawn["key"])
     length = play.length + 1

@@ -69,9 +69,11 @@ def opened(priorities: Priorities, replay: Replay, rules: Rules) -> Priorities:
     return put(priorities, places, jnp.where(there.ravel(), priorities.most, 0.0))
 
 
-def draw_by_priority(priorities: Priorities, u: jax.Array, beta: jax.Array) -> tuple[jax.Array, jax.Array]:
+def draw_by_priority(
+    priorities: Priorities, u: jax.Array, beta: jax.Array, live: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """(places (n,), weights (n,)) by u (n,) in [0, 1): one draw from each of n equal shares of the sum, as the
-    paper does."""
+    paper does. `live` is N, how many priorities are above 0."""
     sums = jnp.cumsum(priorities.sums)  # (groups,)
     u = (jnp.arange(len(u)) + u) / len(u) * sums[-1]
     group = jnp.minimum(jnp.searchsorted(sums, u, side="right"), len(sums) - 1)
@@ -79,6 +81,5 @@ def draw_by_priority(priorities: Priorities, u: jax.Array, beta: jax.Array) -> t
     rest = u - (sums[group] - priorities.sums[group])
     member = jnp.minimum((inner <= rest[:, None]).sum(-1), inner.shape[1] - 1)
     p = priorities.p[group, member]
-    live = (priorities.p > 0).sum()
     weight = jnp.where(p > 0, (live * p / sums[-1]) ** -beta, 0.0)
     return group * inner.shape[1] + member, weight / jnp.maximum(weight.max(), 1e-30)

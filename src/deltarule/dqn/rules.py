@@ -33,8 +33,8 @@ class Rules:
         warm_up: steps before the first gradient step.
         every: steps between two times of learning.
         gradient_steps: so many each time.
-        target_every: steps between two updates of the target network.
-        tau: θ⁻ ← τ θ + (1 − τ) θ⁻; 1 copies.
+        target_every: steps between two updates of the target network, at most one each time of learning.
+        tau: θ⁻ ← τ θ + (1 − τ) θ⁻; 1 copies. Running statistics are copied.
         epsilon: ε, the probability of a random action: a number, or a schedule of the step.
         double: whether the arg max is taken from θ and its value from θ⁻ (van Hasselt et al. 2016).
         dueling: whether Q is V + A − mean A (Wang et al. 2016).

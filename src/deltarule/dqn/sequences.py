@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.agent_state import Agent, Target
 from deltarule.dqn.delta import delta
 from deltarule.dqn.input import as_input
 from deltarule.dqn.learn import Learned, greedy_values
@@ -72,7 +72,7 @@ def sequence_step(
     step: Step,
     rules: Rules,
     state: State,
-    target: Params,
+    target: Target,
     gamma: jax.Array,
     batch: Sequences,
     importance: Any = 1.0,
@@ -83,12 +83,12 @@ def sequence_step(
     memory = old = step.net.memory((len(x), b + s, *x.shape[2:]))
     if b:
         _, memory = read(step, state.params, memory, x[:, :b], starts[:, :b])
-        _, old = read(step, target, old, x[:, :b], starts[:, :b])
+        _, old = read(step, target.params, old, x[:, :b], starts[:, :b])
     x, starts = x[:, b:], starts[:, b:]
-    q, _ = read(step, target, old, x, starts)  # (n, s + n_step, a)
+    q, _ = read(step, target.params, old, x, starts)  # (n, s + n_step, a)
     choosing = read(step, state.params, memory, x, starts)[0] if rules.double else q
     y = targets(rules, gamma, q, choosing, batch.reward[:, b:], batch.ends[:, b:])  # (n, s)
-    share, _ = step.loss.shares(y, steps_of(rules, batch).astype(jnp.float32))
+    step, (share, _) = step.of(state), step.loss.shares(y, steps_of(rules, batch).astype(jnp.float32))
     context = Context(jax.random.wrap_key_data(state.key), memory, (state.step,), starts=starts[:, :s])
     q, saved = step.net.forward(state.params, x[:, :s], context)
     value, dq, error = delta(step.loss, q, batch.action[:, b : b + s], y, share * importance)

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.agent_state import Agent, Target
 from deltarule.dqn.learn import Learned, gradient_step, learn_uniform, targets
 from deltarule.dqn.priorities import LEAST, draw_by_priority, opened, put
 from deltarule.dqn.replay import Array, Rows, append
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.sequences import learn_sequences, missed, sequence_step, sequences_at
 from deltarule.dqn.transitions import draw, transitions_at
-from deltarule.layers.layer import Params
 from deltarule.training.step import State, Step
 
 Places = tuple[jax.Array, jax.Array]  # (row, environment) of each
@@ -29,7 +28,7 @@ class Studied(NamedTuple):
 def study(step: Step, rules: Rules, agent: Agent, rows: Rows, drawn: jax.Array) -> tuple[Agent, Studied]:
     """The agent after rows (r, e, ...) that it has acted, and what it learned by what was drawn for it."""
     before, agent = agent.steps, stored(rules, agent, rows)
-    old, new, tau = agent.target, agent.state.params, agent.numbers["tau"]
+    old, new, tau = agent.target, agent.theta, agent.numbers["tau"]
     due = is_due(rules, before, agent.steps)
     agent = agent._replace(target=jax.lax.cond(due, nearer, lambda old, new, tau: old, old, new, tau))
 
@@ -59,9 +58,10 @@ def is_due(rules: Rules, before: Any, steps: Any) -> Any:
     return steps // rules.target_every > before // rules.target_every
 
 
-def nearer(old: Params, new: Params, tau: Any) -> Params:
-    """θ⁻ ← τ θ + (1 − τ) θ⁻."""
-    return jax.tree.map(lambda old, new: old + tau * (new - old), old, new)
+def nearer(old: Target, new: Target, tau: Any) -> Target:
+    """θ⁻ ← τ θ + (1 − τ) θ⁻, with the running statistics of θ, if there are any."""
+    params = jax.tree.map(lambda old, new: old + tau * (new - old), old.params, new.params)
+    return Target(params, new.memory)
 
 
 def is_ready(rules: Rules, steps: Any, filled: Any) -> Any:
@@ -99,13 +99,15 @@ def prioritised(step: Step, rules: Rules, agent: Agent, drawn: jax.Array):
 
     def one(carried, u):
         state, priorities = carried
-        places, weight = draw_by_priority(priorities, u, beta)
+        places, weight = draw_by_priority(priorities, u, beta, live)
         state, learned, error = learn(step, rules, agent, state, (places // e, places % e), weight)
         p = (error + LEAST) ** numbers["alpha"]
         priorities = put(priorities, places, jnp.where(weight > 0, p, 0.0))
         priorities = priorities._replace(most=jnp.maximum(priorities.most, p.max()))
         return (state, priorities), learned
 
+    assert agent.priorities is not None
+    live = (agent.priorities.p > 0).sum()  # which learning does not change
     start = agent.state, agent.priorities
     (state, priorities), learned = jax.lax.scan(one, start, drawn)
     return state, priorities, learned
