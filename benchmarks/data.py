@@ -21,7 +21,7 @@ from measure import Row, compare, interleave, machine, report
 from ours_data import TABLE, Streamed, TableTask
 from ours_dense import Deltarule
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "polars", "torch")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy", "polars", "torch")
 IN_MEMORY = replace(TABLE, key="b", examples=100_000)
 FILES, FILES_MEMORY = replace(TABLE, key="c", examples=1 << 17), 1 << 25
 WORKERS = (0, 1, 2)

@@ -14,7 +14,7 @@ from typing import Any
 from measure import Row, compare, compare_floor, fastest, interleave, machine, report
 from ours_dense import Deltarule, Floor, Task, kept_bytes, network
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "torch", "flax", "optax", "scikit-learn")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy", "torch", "flax", "optax", "scikit-learn")
 TASKS = {
     "a": Task("a", (4, 64, 64, 2), 64, "SGD", 1e-2),
     "b": Task("b", (784, 256, 256, 10), 64, "RMSProp", 1e-4),

@@ -21,7 +21,7 @@ from deltarule.training.processes import from_first, is_first
 from measure import Row, compare, interleave, machine, report
 from ours_dense import Deltarule, Task
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy")
 TASKS = [
     Task("a", (4, 64, 64, 2), 64, "SGD", 1e-2),
     Task("b", (784, 256, 256, 10), 64, "RMSProp", 1e-4),

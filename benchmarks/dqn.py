@@ -27,7 +27,7 @@ from deltarule.training.devices import set_up_cpus
 from measure import Row, compare, interleave, machine, report, short
 from ours_dqn import CLEANRL, PATHS, ZOO, Ours, Product, agent, our_seconds, step_flops
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "gymnasium", "torch", "stable-baselines3")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy", "gymnasium", "torch", "stable-baselines3")
 ZOO_STEPS, CLEANRL_STEPS = 50_000, 20_000  # of a whole run, from which SB3 and CleanRL reckon how ε falls
 AS_IS = 2, False  # PyTorch's own threads, and Adam as it comes
 SEEDS = 64

@@ -19,7 +19,7 @@ from deltarule.dqn.fitting import evaluate, fit
 from deltarule.training.devices import set_up_cpus
 from measure import Row, machine, report, short
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "gymnasium")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy", "gymnasium")
 EPISODES, SEEDS = 100, 5
 
 

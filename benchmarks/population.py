@@ -22,7 +22,7 @@ from deltarule.training.step import Batch, Step
 from measure import Row, compare, fastest, interleave, machine, report
 from ours_dense import OPTIMIZERS, Task, network
 
-PACKAGES = ("deltarule", "jax", "jaxlib", "numpy", "torch", "flax", "optax", "scikit-learn")
+PACKAGES = ("deltarule", "deltarule-onednn", "jax", "jaxlib", "numpy", "torch", "flax", "optax", "scikit-learn")
 MODELS = 64
 TASKS = {
     "a": Task("a", (4, 64, 64, 2), 64, "RMSProp", 1e-3),

@@ -11,6 +11,8 @@ from sphinx.environment import BuildEnvironment
 
 Pages = set[str]
 BLOCK = re.compile(r"^```\{generated\} (\w+)(?: (\w+))?\n```$", re.MULTILINE)
+RESULTS = re.compile(r"\]\((?:\.\./)+benchmarks/results/([\w-]+)\.json\)")
+MADE = "benchmarks/results/"
 MAKERS = {"area": area, "commands": commands}
 
 
@@ -28,5 +30,7 @@ def made_anew(app: Sphinx, env: BuildEnvironment, added: Pages, changed: Pages, 
 
 
 def filled(app: Sphinx, page: str, source: list[str]) -> None:
-    """Replaces each block by what it names."""
+    """Replaces each block by what it names, and leads from a file of results to its page."""
     source[0] = BLOCK.sub(lambda found: MAKERS[found[1]](*filter(None, [found[2]])), source[0])
+    if not page.startswith(MADE):
+        source[0] = RESULTS.sub(rf"](/{MADE}\1.md)", source[0])
