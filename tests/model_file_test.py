@@ -1,10 +1,12 @@
 """A model as a file: bit-equal when it comes back, and never trusted when anything about it is wrong."""
 
 import errno
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -259,3 +261,20 @@ def test_notes_that_json_cannot_hold_are_named(tmp_path):
     with pytest.raises(dr.DeltaruleError, match="notes"):
         model.save(tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.float32(2.5),
+        np.zeros((0, 3), np.float32),
+        np.arange(12, dtype=np.int16).reshape(3, 4).T,
+        np.array([True, False]),
+        np.arange(3).astype(jnp.bfloat16),
+    ],
+    ids=["number", "empty", "transposed", "bool", "bfloat16"],
+)
+def test_the_checksum_is_over_the_bytes_of_any_array(array):
+    array = np.asarray(array)
+    sha = hashlib.sha256(b"{}" + f"W {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    assert digest({"W": array}, {}) == sha.hexdigest()

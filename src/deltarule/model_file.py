@@ -34,6 +34,8 @@ def read_model(path: str | os.PathLike[str], form: str = FORMAT) -> tuple[dict[s
         FileError: no such file, not a safetensors file or a truncated one, one that another program wrote, one
             of a newer format, or one whose content was altered.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise FileError(f"expected the path of a file, such as 'model.safetensors', got {path!r}")
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileError(f"{path}: no such file")
@@ -66,7 +68,7 @@ def digest(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:
     sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 

@@ -65,6 +65,11 @@ BOX, BYTES = gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Box(0, 255, (6,
             {"net": dr.Chain(dr.Recurrent(dr.GRU(4)), dr.Dense(2)), "sequence": 3},
             r"sequence is for a network that carries .* this one does not; put .*carry=True\) into it",
         ),
+        (
+            "CartPole-v1",
+            {"net": dr.Chain(dr.Recurrent(dr.GRU(4), carry=True), dr.BatchNorm(), dr.Dense(2)), "sequence": 3},
+            r"has no batch to take statistics of; put LayerNorm\(\) where BatchNorm is",
+        ),
         ("CartPole-v1", {"seed": -1}, r"seed must be a whole number from 0 to 2\^64 - 1, got -1"),
         ("CartPole-v1", {"seed": 0.5}, "seed must be a whole number"),
         ("CartPole-v1", {"gamma": 1.5}, "gamma must be from 0 to 1, got 1.5"),
@@ -112,14 +117,16 @@ def test_without_gymnax_its_names_are_asked_of_gymnasium(monkeypatch):
 
 def test_a_replay_larger_than_memory_is_refused_before_it_is_made(monkeypatch):
     monkeypatch.setattr(replay, "available_memory", lambda: 25_000)
-    needed = 1000 * (4 * 4 + 9)
-    assert dr.DQN("CartPole-v1", hidden=(3,), capacity=1000, every=8).replay_bytes == needed
+    fits, is_larger = (dr.DQN("CartPole-v1", hidden=(3,), capacity=n, every=8) for n in (1000, 1001))
+    assert fits.replay_bytes == 1000 * (4 * 4 + 9)
+    fits.fit(8, episodes=1)
     with pytest.raises(
         dr.SettingError, match=r"replay memory takes 25\.2 kB, and 25 kB are free; choose a smaller"
     ):
-        dr.DQN("CartPole-v1", hidden=(3,), capacity=1001, every=8)
+        is_larger.fit(8, episodes=1)
+    assert is_larger.agent is None
     monkeypatch.setattr(replay, "available_memory", lambda: None)
-    dr.DQN("CartPole-v1", hidden=(3,), capacity=1001, every=8)
+    is_larger.fit(8, episodes=1)
 
 
 def test_replays_that_do_not_fit_beside_each_other_are_refused_before_any_is_made(monkeypatch):

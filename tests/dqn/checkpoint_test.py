@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import deltarule as dr
 from deltarule.dqn import checkpoint
 from deltarule.dqn.fitting import fit
 from deltarule.files import lock
+from deltarule.model_file import read_model, write_model
 from deltarule.training.signals import Interrupted
+from dqn.games import Failing
 from dqn.small import RUN, equal, small
 
 STEPS = 240
@@ -25,7 +28,12 @@ class Stop(Exception):
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     """A checkpoint after every row."""
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    at_every_row(monkeypatch)
+
+
+def at_every_row(patch):
+    patch.setattr(checkpoint, "EVERY", 0.0)
+    patch.setattr(checkpoint, "TIMES", 0)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def stopped(folder, at=120, **settings):
 def begun(tmp_path_factory):
     """A folder with two checkpoints of a run that was killed; what goes on from it takes a copy."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "EVERY", 0.0)
+        at_every_row(patch)
         folder = tmp_path_factory.mktemp("begun")
         stopped(folder)
     return folder
@@ -68,7 +76,7 @@ def resumed(folder, **settings):
 def on_host(tmp_path_factory):
     """A run around Gymnasium's games that was stopped, and went on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "EVERY", 0.0)
+        at_every_row(patch)
         folder = tmp_path_factory.mktemp("host")
         stopped(folder, path="gymnasium")
     return resumed(folder, path="gymnasium")[0]
@@ -176,3 +184,68 @@ def test_with_gymnasium_a_run_goes_on_with_its_replay_and_new_episodes(vector, o
     ends = agent.agent.replay.rows.ends
     assert int(agent.agent.replay.filled) == 108
     np.testing.assert_array_equal(ends[47], [3, 3])  # the last row that was written before it stopped
+
+
+def test_what_takes_long_to_write_is_written_more_seldom(monkeypatch, tmp_path):
+    """The first takes 0.3 s, so that the next were due after 6 s, and the run is over by then."""
+    monkeypatch.setattr(checkpoint, "TIMES", 20)
+    written = []
+
+    def slow(path, *given):
+        time.sleep(0.3)
+        write_model(path, *given)
+        written.append(path)
+
+    monkeypatch.setattr(checkpoint.model_file, "write_model", slow)
+    small().fit(STEPS, **RUN, checkpoint=tmp_path)
+    assert len(written) == 2  # and the end
+
+
+def failing(after):
+    return lambda: Failing(after, "raises")
+
+
+def fails(agents, folder):
+    """A run that an environment ends, and that wrote no checkpoint before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "EVERY", 1e9)
+        with pytest.raises(dr.DataError, match="the cart left the track"):
+            fit(agents, STEPS, report_every=48, evaluate_every=96, episodes=1, checkpoint=folder)
+
+
+def test_where_an_environment_fails_the_last_block_is_in_a_checkpoint(tmp_path):
+    """It fails in the tenth block of 12 steps, the second after a row."""
+    agent = small(failing(100), environments=1)
+    fails([agent], tmp_path)
+    assert (agent.history["steps"], int(agent.agent.steps)) == ([48, 96], 108)
+    (path,) = files(tmp_path)
+    assert read_model(path, checkpoint.FORMAT)[1]["blocks"] == 9
+    again = small(failing(10**9), environments=1)
+    settings = {"report_every": 48, "evaluate_every": 96, "episodes": 1}
+    again.fit(STEPS, **settings, checkpoint=tmp_path, resume=True)
+    assert again.history["steps"] == [48, 96, 156, 204, 240]
+    assert int(again.agent.steps) == STEPS
+    assert int(again.agent.state.step) == 2 * (STEPS // 12 - 1)
+    assert int(again.agent.replay.filled) == STEPS - 24  # the whole ring
+
+
+def test_agents_of_which_one_is_ahead_are_in_no_checkpoint(tmp_path):
+    make = failing(100)
+    fails([small(make, environments=1, seed=seed) for seed in (0, 1)], tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_an_environment_that_fails_at_once_leaves_no_checkpoint(tmp_path):
+    fails([small(failing(3), environments=1)], tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_a_disk_that_is_full_where_an_environment_fails_is_a_note(monkeypatch, tmp_path):
+    def full(path, *given):
+        raise dr.FileError(f"{path} cannot be written")
+
+    monkeypatch.setattr(checkpoint.model_file, "write_model", full)
+    agent = small(failing(100), environments=1)
+    fails([agent], tmp_path)
+    (note,) = agent.history.notes
+    assert note.endswith("cannot be written. The run's end is in no checkpoint.")

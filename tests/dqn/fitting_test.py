@@ -108,3 +108,8 @@ def test_agents_that_differ_in_numbers_share_a_program():
 def test_a_wrong_setting_is_named(settings, words):
     with pytest.raises(dr.SettingError, match=f"dqn: {words}"):
         small().fit(**settings)
+
+
+def test_a_wrong_number_of_episodes_is_named(alone):
+    with pytest.raises(dr.SettingError, match="dqn: episodes must be a whole number of at least 1, got 0"):
+        alone[0].evaluate(0)

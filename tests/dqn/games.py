@@ -1,5 +1,6 @@
 """Games for the tests, small enough to be worked out by hand."""
 
+import os
 from dataclasses import dataclass
 
 import gymnasium
@@ -113,3 +114,33 @@ class Failing(gymnasium.Env):
         if self.left <= 0 and self.how == "rewards NaN":
             reward = np.nan
         return x, reward, self.left % 7 == 0, False, {}
+
+
+class Counted(Failing):
+    """Counts how many are open, and how many were opened."""
+
+    open, opened = 0, 0
+
+    def __init__(self, after=10**9, how=""):
+        super().__init__(after, how)
+        Counted.open, Counted.opened, self.is_open = Counted.open + 1, Counted.opened + 1, True
+
+    def close(self):
+        Counted.open, self.is_open = Counted.open - self.is_open, False
+
+
+class Dying(Failing):
+    """Its process ends in the first step, where it was reset with this seed."""
+
+    def __init__(self, seed):
+        super().__init__(10**9, "")
+        self.seed, self.dies = seed, False
+
+    def reset(self, *, seed=None, options=None):
+        self.dies = seed == self.seed
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        if self.dies:
+            os._exit(7)
+        return super().step(action)

@@ -1,12 +1,17 @@
 """Runs: the same seed gives the same bits, a second call goes on, and what is kept is the best, or the last."""
 
+from dataclasses import dataclass
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from deltarule.dqn.environments.environment import Environment
 from deltarule.dqn.fitting import fit
 from deltarule.dqn.host_loop import HostLoop
-from deltarule.errors import DataError, DivergedError
+from deltarule.dqn.run import Standing, keep_best
+from deltarule.errors import DataError, DivergedError, FileError
 from dqn.games import Failing
 from dqn.small import RUN, equal, small
 
@@ -150,15 +155,121 @@ def test_standing_tells_the_steps_that_were_made_without_the_rows_of_last_observ
     assert 288 - at.moves >= (ends == 3).sum()
 
 
-def test_what_fails_while_it_learns_is_told_as_it_is(monkeypatch):
-    """The agent's arrays were given away to the program, so that there is nothing to keep."""
+def losing(monkeypatch, after):
+    """Has learning fail after so many steps, so that the arrays that were given away to the program are lost."""
+    block = HostLoop.block
 
-    def block(loop):
+    def fail(loop):
+        if loop.steps < after:
+            return block(loop)
         jax.tree.map(lambda a: a.delete(), loop.packed.acting)
         raise MemoryError("no room")
 
-    monkeypatch.setattr(HostLoop, "block", block)
+    monkeypatch.setattr(HostLoop, "block", fail)
+
+
+def test_what_fails_while_it_learns_is_told_as_it_is(monkeypatch):
+    """Nothing was measured, so that there is nothing to keep but what happened."""
+    losing(monkeypatch, 48)
     agent = small(path="gymnasium")
     with pytest.raises(MemoryError, match="no room"):
         agent.fit(96, **RUN)
     assert agent.agent is None
+    assert agent.history["steps"] == [24, 48]
+    assert agent.history.ended == "MemoryError: no room"
+
+
+def test_where_an_agent_is_lost_its_best_and_its_history_are_kept(monkeypatch, tmp_path):
+    losing(monkeypatch, 168)
+    agent = small(path="gymnasium")
+    with pytest.raises(MemoryError, match="no room"):
+        agent.fit(288, **RUN)
+    assert agent.history["steps"] == list(range(24, 169, 24))
+    measured = [(row["evaluated"], row["steps"]) for row in agent.history.rows if "evaluated" in row]
+    assert agent.best[:2] == max(measured)
+    assert int(agent.agent.steps) == agent.best[1]
+    agent.save(tmp_path / "cart.safetensors")
+    assert np.isfinite(agent.evaluate(2).gained).all()
+    monkeypatch.undo()
+    agent.fit(96, **RUN)
+    assert int(agent.agent.replay.filled) == 48
+
+
+def test_a_run_that_does_not_begin_leaves_the_agent_its_replay(tmp_path):
+    agent = small()
+    agent.fit(96, **RUN, checkpoint=tmp_path)
+    with pytest.raises(FileError, match="holds the checkpoints of a run"):
+        agent.fit(96, **RUN, checkpoint=tmp_path)
+    assert int(agent.agent.replay.filled) == 48
+
+
+@dataclass(frozen=True)
+class Broken(Environment):
+    """Three numbers in episodes of seven steps; what the fifth gives is not finite."""
+
+    how: str = "nothing"
+
+    name = "Broken"
+    observation, actions = (3,), 2
+
+    def reset(self, key):
+        return jnp.int32(0)
+
+    def observe(self, world):
+        wrong = jnp.nan if self.how == "observation" else 0.0
+        return jnp.array([0.1, 0.2, 0.3]) * world + jnp.where(world == 5, wrong, 0.0)
+
+    def step(self, world, action, key):
+        wrong = {"NaN": jnp.nan, "infinite": jnp.inf}.get(self.how, 1.0)
+        return world + 1, jnp.where(world == 4, wrong, 1.0), world == 6
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("NaN", r"the environment Broken gave a reward that is not finite, \[nan\]"),
+        ("infinite", r"the environment Broken gave a reward that is not finite, \[inf\]"),
+        ("observation", "the environment Broken gave an observation that is NaN or infinite"),
+    ],
+)
+def test_a_compiled_environment_that_gives_what_is_not_finite_is_named(how, words, tmp_path):
+    """And not the learning rate. The agent has learned from it, so that no checkpoint is written."""
+    agents = [small(Broken(how), seed=seed, prioritised=False) for seed in (0, 1)]
+    with pytest.raises(DataError, match=words):
+        fit(agents, 2400, report_every=24, evaluate_every=2400, checkpoint=tmp_path)
+    assert agents[0].history.ended.startswith("DataError: dqn: the environment Broken")
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_a_measurement_that_is_not_finite_is_the_environments():
+    """Nothing was learned yet."""
+    agent = small(Broken("NaN"), warm_up=1000)
+    words = r"Broken gave a reward that is not finite: episodes of the greedy policy came to \[nan\]"
+    with pytest.raises(DataError, match=words):
+        agent.fit(96, report_every=24, evaluate_every=24)
+    with pytest.raises(DataError, match=words):
+        agent.evaluate(3)
+
+
+@pytest.mark.parametrize(
+    ("before", "measured", "after"),
+    [(3.0, np.nan, 3.0), (np.nan, 2.0, 2.0), (3.0, 2.0, 3.0), (3.0, 4.0, 4.0), (None, np.nan, np.nan)],
+)
+def test_what_is_not_a_number_is_not_better(before, measured, after):
+    class Params:
+        def params(self):
+            return ["new"]
+
+    at = Standing([[]], [None if before is None else (before, 24, "old")])
+    keep_best(Params(), at, [{"evaluated": measured, "steps": 48}], "best")
+    np.testing.assert_equal(at.best[0][0], after)
+
+
+def test_of_equal_measurements_the_later_is_kept():
+    class Params:
+        def params(self):
+            return ["new"]
+
+    at = Standing([[]], [(3.0, 24, "old")])
+    keep_best(Params(), at, [{"evaluated": 3.0, "steps": 48}], "best")
+    assert at.best == [(3.0, 48, "new")]

@@ -22,7 +22,7 @@ from deltarule.dqn.game import Game
 from deltarule.dqn.greedy import Played
 from deltarule.dqn.input import as_input
 from deltarule.dqn.paths import CompiledPath, HostPath
-from deltarule.dqn.replay import bytes_of, require_memory
+from deltarule.dqn.replay import bytes_of
 from deltarule.dqn.rules import Rules
 from deltarule.dqn.run import Best
 from deltarule.dqn.tuned import network_for, tuned
@@ -113,7 +113,7 @@ class DQN(Displayed):
         self.history = History()
 
     def check(self) -> None:
-        """Raises SettingError where the network does not fit the game, or the memory not this machine."""
+        """Raises SettingError where the network does not fit the game, or the rules a replay in a file."""
         shape = batch_shape(self.rules, self.game.observation, 1)
         try:
             found = self.net.shape(shape)
@@ -132,9 +132,12 @@ class DQN(Displayed):
                 "dqn: sequence is for a network that carries its state from step to step, and this one does not; "
                 "put Recurrent(GRU(64), carry=True) into it"
             )
-        if self.replay_folder is None:
-            require_memory(self.replay_bytes)
-        else:
+        if self.rules.sequence and self.net.mixes_examples:
+            raise SettingError(
+                "dqn: a recurrent network reads one step at a time in a game, and has no batch to take statistics "
+                "of; put LayerNorm() where BatchNorm is"
+            )
+        if self.replay_folder is not None:
             require_uniform(self.rules)
 
     @property
@@ -159,7 +162,7 @@ class DQN(Displayed):
                 `deltarule.dqn.fitting.fit` states.
 
         Raises:
-            SettingError: a setting that cannot be.
+            SettingError: a setting that cannot be, or a replay memory for which there is no room.
             DataError: the environment failed, or gave NaN; what was learned is kept.
             DivergedError: the loss was lost; the best parameters are kept.
         """
@@ -199,12 +202,36 @@ class DQN(Displayed):
 
     def fresh(self) -> Agent:
         """The agent before its first step."""
+        if self.replay_folder is not None:
+            return self.bare()._replace(replay=numbered(self.rules))
         environment: Any = self.environment if self.path == "compiled" else None
-        given = self.game.observation, self.game.kind, self.seed, environment
-        if self.replay_folder is None:
-            return new_agent(self.step, self.rules, *given)
+        return new_agent(self.step, self.rules, self.game.observation, self.game.kind, self.seed, environment)
+
+    def bare(self) -> Agent:
+        """The agent before its first step, without a replay and a game: it takes no more room than its network."""
         small = dataclasses.replace(self.rules, capacity=self.rules.needed)
-        return new_agent(self.step, small, *given)._replace(replay=numbered(self.rules))
+        new = new_agent(self.step, small, self.game.observation, self.game.kind, self.seed, None)
+        return new._replace(replay=None, priorities=None)  # type: ignore[arg-type]
+
+    def restored(self, best: Best) -> Agent:
+        """The agent with these parameters, after so many steps; its optimizer is new, and it has no replay."""
+        new, (_, steps, (params, memory, target)) = self.bare(), best
+        state = new.state._replace(params=params, memory=memory)
+        return new._replace(state=state, target=target, steps=np.int32(steps))
+
+    @property
+    def has_replay(self) -> bool:
+        """Whether it has a replay memory; where it has none `fit` makes one."""
+        return self.agent is not None and self.agent.replay is not None
+
+    def begun(self) -> Agent:
+        """The agent as `fit` begins with it, with a replay, and at the start of its games where it had none."""
+        if self.agent is not None and self.has_replay:
+            return self.agent
+        fresh = self.fresh()
+        if self.agent is None:
+            return fresh
+        return self.agent._replace(replay=fresh.replay, priorities=fresh.priorities, play=fresh.play)
 
     def trained(self) -> Agent:
         """The agent with the parameters that are kept, without its replay."""
@@ -226,7 +253,7 @@ class DQN(Displayed):
         if isinstance(self.environment, Environment):
             return CompiledPath(self.step, self.rules, self.environment, room)
         host, self.host = self.host or self.host_path(), None
-        host.step = self.step
+        host.step, host.game = self.step, self.game
         return host
 
     def __repr__(self) -> str:
@@ -249,4 +276,5 @@ def checked_folder(replay: str, folder: str | os.PathLike[str] | None, path: str
 def game_of(environment: Any) -> Game:
     """What an environment in JAX is like."""
     name = environment.name or type(environment).__name__
-    return Game(name, environment.observation, environment.kind, environment.actions, environment.limit)
+    shown = environment.observation, environment.kind, environment.actions
+    return Game(name, *shown, environment.limit, environment.values)

@@ -15,6 +15,7 @@ import numpy as np
 from deltarule import model_file
 from deltarule.dqn.agent_file import described
 from deltarule.dqn.agent_state import Agent
+from deltarule.dqn.paths import CompiledPath, HostPath
 from deltarule.dqn.run import Plan, Standing
 from deltarule.errors import FileError
 from deltarule.files import lock, make_folder
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from deltarule.dqn.agent import DQN
 
 FORMAT = "deltarule dqn checkpoint 1"
-EVERY, KEPT = 60.0, 2  # seconds; files
+EVERY, TIMES, KEPT = 60.0, 20, 2  # seconds; what writing one took; files
 
 
 class Keeper(Kept):
@@ -43,7 +44,7 @@ class Keeper(Kept):
         described_all = [described(agent) for agent in agents]
         of_plan = {name: getattr(plan, name) for name in ("every", "evaluate_every", "episodes", "keep")}
         self.identity = json.loads(json.dumps({"agents": described_all, "run": of_plan}))
-        self.signals, self.written = Signals(), time.perf_counter()
+        self.signals, self.written, self.took = Signals(), time.perf_counter(), 0.0
 
     def require_empty(self, begun: list[Agent]) -> list[Agent]:
         """The agents as they are; raises FileError where the folder has the checkpoints of a run."""
@@ -96,10 +97,13 @@ class Keeper(Kept):
     def best_of(self, agent: Agent) -> Any:
         return agent.state.params, agent.state.memory, agent.target
 
-    def between(self, path: Any) -> None:
-        """Writes a checkpoint where it is time; raises Interrupted where a signal came, after it was written."""
+    def between(self, path: CompiledPath | HostPath) -> None:
+        """Writes a checkpoint where it is time; raises Interrupted where a signal came, after it was written.
+
+        It is time after a minute, or after 20 times as long as the last one took, if that is longer.
+        """
         came = self.signals.came
-        if came is None and time.perf_counter() - self.written < EVERY:
+        if came is None and time.perf_counter() - self.written < max(EVERY, TIMES * self.took):
             return
         self.write(path)
         if came is not None:
@@ -108,9 +112,26 @@ class Keeper(Kept):
     def stop(self, came: signal.Signals) -> None:
         raise Interrupted(came, f"fit(..., checkpoint={str(self.folder)!r}, resume=True) goes on with it")
 
-    def write(self, path: Any) -> None:
+    def after_failure(self, path: CompiledPath | HostPath) -> None:
+        """Writes a checkpoint of the last block before an environment of Gymnasium's failed; the row that was
+        begun is left out.
+
+        Agents of which only some have come to that block are in no checkpoint, and neither are those of a compiled
+        loop, which have learned already from what the environment gave.
+        """
+        if isinstance(path, CompiledPath) or not path.is_whole:
+            return
+        steps = {int(agent.steps) for agent in path.agents}
+        if len(steps) == 1 and max(steps) > 0:
+            self.at.blocks = max(steps) // path.rules.every
+            try:
+                self.write(path)
+            except FileError as error:
+                self.at.notes.append(f"{error}. The run's end is in no checkpoint.")
+
+    def write(self, path: CompiledPath | HostPath) -> None:
         """Writes a checkpoint, and removes those that are older than the last but one; raises FileError."""
-        at = self.at
+        at, start = self.at, time.perf_counter()
         tree = path.members(), [best[2] if best is not None else None for best in at.best]
         leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
         arrays = {model_file.array_name(key): np.asarray(leaf) for key, leaf in leaves}
@@ -128,3 +149,4 @@ class Keeper(Kept):
         with contextlib.suppress(OSError):
             remove(files[KEPT - 1 :])
         self.written = time.perf_counter()
+        self.took = self.written - start

@@ -12,10 +12,11 @@ from deltarule.cache import use_compilation_cache
 from deltarule.dqn.agent_state import Agent
 from deltarule.dqn.checkpoint import Keeper
 from deltarule.dqn.greedy import Played
+from deltarule.dqn.paths import CompiledPath, HostPath
 from deltarule.dqn.replay import require_memory
-from deltarule.dqn.run import Plan, Standing, run
+from deltarule.dqn.run import Plan, Standing, require_returns, run
 from deltarule.dqn.show import Progress
-from deltarule.errors import SettingError
+from deltarule.errors import DataError, SettingError
 from deltarule.training.devices import set_up_cpus
 from deltarule.training.history import History, Row
 
@@ -67,7 +68,7 @@ def fit(
         raise SettingError("dqn: resume goes on from a checkpoint; say checkpoint, the folder that has it")
     require_room(agents)
     path = first.new_path(plan.every)
-    begun = [agent.agent if agent.agent is not None else agent.fresh() for agent in agents]
+    begun = [agent.begun() for agent in agents]
     rows = [list(agent.history.rows) for agent in agents]
     at = Standing(rows, [agent.best for agent in agents], before // rules.every)
     at.schedules = [agent.rules.schedule() for agent in agents]
@@ -83,22 +84,34 @@ def fit(
             if keeper is not None:
                 begun = keeper.find(begun) if resume else keeper.require_empty(begun)
             path.begin(begun)
-            with shown:
-                run(path, plan, at, show, NOTHING if keeper is None else lambda: keeper.between(path))
-            if keeper is not None:
-                keeper.write(path)
-    except BaseException as error:
-        at.ended = f"{type(error).__name__}: {error}"
-        raise
-    finally:  # whatever ends the run, what was learned is kept
-        if path.is_whole:
-            for agent, state, rows, best in zip(agents, path.members(), at.rows, at.best, strict=True):
-                kept = (state.state.params, state.state.memory, state.target)
-                agent.agent = state
-                agent.best = best if best is not None else (float("nan"), int(state.steps), kept)
-                agent.history = History(rows, ended=at.ended, notes=at.notes)
+            try:
+                with shown:
+                    run(path, plan, at, show, NOTHING if keeper is None else lambda: keeper.between(path))
+                if keeper is not None:
+                    keeper.write(path)
+            except BaseException as error:
+                at.ended = f"{type(error).__name__}: {error}"
+                if keeper is not None and isinstance(error, DataError):
+                    keeper.after_failure(path)
+                raise
+            finally:
+                keep_learned(agents, path, at)
+    finally:
         path.close()
     return at
+
+
+def keep_learned(agents: Sequence["DQN"], path: CompiledPath | HostPath, at: Standing) -> None:
+    """Gives agents what a run came to, whatever ended it: where arrays were lost, the best that there was."""
+    states = path.members() if path.is_whole else [None] * len(agents)
+    for agent, state, rows, best in zip(agents, states, at.rows, at.best, strict=True):
+        agent.history = History(rows, ended=at.ended, notes=at.notes)
+        if state is not None:
+            kept = (state.state.params, state.state.memory, state.target)
+            agent.agent = state
+            agent.best = best if best is not None else (float("nan"), int(state.steps), kept)
+        elif best is not None:
+            agent.agent, agent.best = agent.restored(best), best
 
 
 class Nothing:
@@ -124,12 +137,8 @@ def plan_of(
     before: int = 0,
 ) -> Plan:
     """The run in blocks, after so many steps `before` it; raises SettingError for a setting that cannot be."""
-    given = {"steps": steps, "report_every": report_every, "evaluate_every": evaluate_every, "episodes": episodes}
-    for name, value in given.items():
-        if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
-            raise SettingError(f"dqn: {name} must be a whole number of at least 1, got {value!r}")
-    if keep not in ("best", "last"):
-        raise SettingError(f"dqn: keep must be 'best' or 'last', got {keep!r}")
+    require_counts(steps=steps, report_every=report_every, evaluate_every=evaluate_every, episodes=episodes)
+    require_keep(keep)
     blocks = -(-steps // every)
     rows = max(1, (report_every or -(-steps // REPORTS)) // every)
     measured = evaluate_every or -(-steps // MEASUREMENTS)
@@ -138,9 +147,22 @@ def plan_of(
     )
 
 
+def require_counts(**given: int | None) -> None:
+    """Raises SettingError for a setting that is given, and is no whole number of at least 1."""
+    for name, value in given.items():
+        if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+            raise SettingError(f"dqn: {name} must be a whole number of at least 1, got {value!r}")
+
+
+def require_keep(keep: str) -> None:
+    """Raises SettingError for what cannot be kept."""
+    if keep not in ("best", "last"):
+        raise SettingError(f"dqn: keep must be 'best' or 'last', got {keep!r}")
+
+
 def require_room(agents: Sequence["DQN"]) -> None:
     """Raises SettingError where the replay memories that agents have yet to make do not fit beside each other."""
-    begins = [agent for agent in agents if agent.agent is None and agent.replay_folder is None]
+    begins = [agent for agent in agents if not agent.has_replay and agent.replay_folder is None]
     require_memory(sum(agent.replay_bytes for agent in begins))
 
 
@@ -165,12 +187,13 @@ def require_alike(agents: Sequence["DQN"]) -> None:
 
 def evaluate(agents: Sequence["DQN"], episodes: int, seed: int = 0) -> list[Played]:
     """Episodes of each agent's greedy policy, with the parameters that it keeps."""
-    plan_of(1, 1, None, None, episodes, "best")
+    require_counts(episodes=episodes)
     trained: list[Agent] = [agent.trained() for agent in agents]
     path = agents[0].new_path(1)
     try:
         path.begin(trained)
         played = path.evaluate(episodes, 2**20 + seed)
+        require_returns(path, played)
     finally:
         path.close()
     return [jax.tree.map(lambda a, m=m: np.asarray(a)[m], played) for m in range(len(agents))]

@@ -128,19 +128,30 @@ class HostPath:
     def __init__(self, step: Step, rules: Rules, title: str, make: Make, vector: str):
         answer_at_once()
         self.step, self.rules, self.title, self.make, self.vector = step, rules, title, make, vector
-        self.first = Games(title, make, rules.environments, vector)
-        self.game: Game = self.first.game
         self.loops: list[HostLoop] = []
+        self.still: list[Agent] = []  # those that are measured alone
+        self.opened: list[Games] = []
         self.measured: list[Games] = []
         self.seeds: list[int] = []
 
+    @functools.cached_property
+    def game(self) -> Game:
+        """What the environment is like, by one that is closed again."""
+        games = Games(self.title, self.make, 1, self.vector)
+        games.close()
+        return games.game
+
     def begin(self, agents: Sequence[Agent]) -> None:
-        """Each agent at games of its own."""
+        """Each agent at games of its own; those without a replay are for measuring, and play none of these."""
         self.seeds = [seed_of(agent) for agent in agents]
-        more = [Games(self.title, self.make, self.rules.environments, self.vector) for _ in agents[1:]]
+        if agents[0].replay is None:
+            self.still = list(agents)
+            return
+        for _ in agents:
+            self.opened.append(Games(self.title, self.make, self.rules.environments, self.vector))
         self.loops = [
             HostLoop(self.step, self.rules, games, seed, agent)
-            for games, seed, agent in zip([self.first, *more], self.seeds, agents, strict=True)
+            for games, seed, agent in zip(self.opened, self.seeds, agents, strict=True)
         ]
 
     def blocks(self, count: int) -> Block:
@@ -156,7 +167,7 @@ class HostPath:
     @property
     def agents(self) -> list[Agent]:
         """The agents, until they go on."""
-        return [loop.agent for loop in self.loops]
+        return self.still or [loop.agent for loop in self.loops]
 
     def evaluate(self, episodes: int, number: int) -> Played:
         """Episodes of the greedy policies, (m, episodes)."""
@@ -185,7 +196,7 @@ class HostPath:
 
     def close(self) -> None:
         """Ends the environments."""
-        for games in [self.first, *(loop.games for loop in self.loops), *self.measured]:
+        for games in [*self.opened, *self.measured]:
             games.close()
 
 

@@ -1,5 +1,7 @@
 """Many agents at once: seeds and settings in one program, and what came out, with its interval over seeds."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from deltarule.dqn.returns import Summary, summary
 from deltarule.errors import SettingError
 from deltarule.populations.result import Row, table
 from deltarule.populations.space import Configuration, Space, configurations
+from deltarule.training.signals import Interrupted
 
 EPISODES = 100  # by which an agent is measured in the end
 
@@ -35,16 +38,26 @@ class DQNPopulation:
 
     def __init__(self, environment: Any, space: Space, **settings: Any):
         self.configurations: list[Configuration] = configurations(space, None, 0)
-        if both := set(space) & set(settings):
+        if both := set(space) & {"environment", *settings}:
             raise SettingError(f"dqn: {', '.join(sorted(both))} is both varied and given; leave one of them out")
         self.agents = [DQN(environment, **settings, **each) for each in self.configurations]
         require_room(self.agents)
 
-    def fit(self, steps: int, **settings: Any) -> "Result":
-        """Trains every agent as `DQN.fit` does, for so many steps each, and measures it by 100 greedy episodes."""
+    def fit(self, steps: int, *, checkpoint: str | os.PathLike[str] | None = None, **settings: Any) -> "Result":
+        """Trains every agent as `DQN.fit` does, for so many steps each, and measures it by 100 greedy episodes.
+
+        Where there are several programs, each has a folder of its own in that of the checkpoints.
+        """
         groups = alike(self.agents)
-        for agents in groups:
-            fit(agents, steps, **settings)
+        for number, agents in enumerate(groups, 1):
+            folder = checkpoint
+            if checkpoint is not None and len(groups) > 1:
+                folder = Path(checkpoint) / f"program-{number}"
+            try:
+                fit(agents, steps, checkpoint=folder, **settings)
+            except Interrupted as stopped:
+                how = f"fit(..., checkpoint={str(checkpoint)!r}, resume=True) goes on with it"
+                raise stopped.but(how) from None
         return Result(self.agents, self.configurations, groups)
 
 
@@ -86,7 +99,7 @@ class Result(Displayed):
         return self.agents[int(np.argmax([row["return"] for row in self.rows]))]
 
     def __repr__(self) -> str:
-        return table(self.ranking(), f"{len(self.rows)} agents, {self.programs} programs")
+        return table(self.ranking(), f"{len(self.rows)} agents, programs: {self.programs}")
 
 
 def setting_of(row: Row) -> Row:
@@ -98,5 +111,6 @@ def alike(agents: list[DQN]) -> list[list[DQN]]:
     """The agents in groups that differ in numbers alone, each a program."""
     groups: dict[Any, list[DQN]] = {}
     for agent in agents:
-        groups.setdefault((agent.step.structure(), agent.rules.structure()), []).append(agent)
+        structure = agent.step.structure(), agent.rules.structure()
+        groups.setdefault((*structure, agent.path, agent.vector, agent.replay_folder), []).append(agent)
     return list(groups.values())

@@ -81,5 +81,5 @@ def draw_by_priority(
     rest = u - (sums[group] - priorities.sums[group])
     member = jnp.minimum((inner <= rest[:, None]).sum(-1), inner.shape[1] - 1)
     p = priorities.p[group, member]
-    weight = jnp.where(p > 0, (live * p / sums[-1]) ** -beta, 0.0)
+    weight = jnp.where(p > 0, (p * (live / sums[-1])) ** -beta, 0.0)
     return group * inner.shape[1] + member, weight / jnp.maximum(weight.max(), 1e-30)

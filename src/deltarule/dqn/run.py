@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from deltarule.dqn.environments.games import finite
 from deltarule.dqn.greedy import Played
 from deltarule.dqn.loop import Block
 from deltarule.dqn.paths import CompiledPath, HostPath
-from deltarule.errors import DivergedError
+from deltarule.errors import DataError, DivergedError
 from deltarule.schedules import Schedule
 from deltarule.training.history import Row
 
@@ -62,19 +63,19 @@ def run(
 
     Raises:
         DivergedError: the loss of an agent was lost. The best parameters so far are kept.
-        DataError: an environment failed.
+        DataError: an environment failed, or gave what is not finite.
     """
     start = time.perf_counter() - at.seconds
     while at.blocks < plan.blocks:
         count = min(plan.every, plan.blocks - at.blocks)
         told = path.blocks(count)
         at.blocks += count
-        at.moves += path.rules.every * count * len(told.episodes) - int(told.lasts.sum())
         number = len(at.rows[0]) + 1
         last = at.blocks >= plan.blocks
         measured = None
         if number % plan.evaluate_every == 0 or last:
             measured = path.evaluate(plan.episodes, number)
+            require_returns(path, measured)
         seconds = time.perf_counter() - start
         rows = [
             row_of(path.rules.every, at, m, jax.tree.map(lambda a, m=m: a[m], (told, measured)), seconds)
@@ -82,6 +83,7 @@ def run(
         ]
         for m, row in enumerate(rows):
             if not np.isfinite(row["loss"] if row["loss"] is not None else 0):
+                require_finite(path, m)
                 raise DivergedError(
                     f"dqn: the loss was lost before step {row['steps']}; the agent keeps the best that it was; "
                     "try a smaller learning rate, clip_norm=10, or a larger target_every"
@@ -90,11 +92,45 @@ def run(
         if measured is not None:
             keep_best(path, at, rows, plan.keep)
         at.seconds = seconds
+        at.moves += path.rules.every * count * len(told.episodes) - int(told.lasts.sum())
         if show(rows):
             at.ended = "a callback stopped the run"
             break
         if not last:
             after()
+
+
+def require_finite(path: CompiledPath | HostPath, m: int) -> None:
+    """Raises DataError where what agent m has in its replay is not finite, so that its loss is not either.
+
+    Gymnasium's environments are asked in every block, before anything is learned of it.
+    """
+    if not isinstance(path, CompiledPath):
+        return
+    x, _, reward, _ = path.agents.replay.rows
+    reward = np.asarray(reward)[m]
+    if not finite(reward):
+        values = np.unique(reward[~np.isfinite(reward)]).tolist()
+        raise DataError(f"dqn: the environment {name_of(path)} gave a reward that is not finite, {values}")
+    if x.dtype == np.float32 and not finite(np.asarray(x)[m]):
+        raise DataError(f"dqn: the environment {name_of(path)} gave an observation that is NaN or infinite")
+
+
+def require_returns(path: CompiledPath | HostPath, played: Played) -> None:
+    """Raises DataError where episodes have returns that are not finite."""
+    if not np.isfinite(played.gained).all():
+        values = np.unique(played.gained[~np.isfinite(played.gained)]).tolist()
+        raise DataError(
+            f"dqn: the environment {name_of(path)} gave a reward that is not finite: episodes of the greedy "
+            f"policy came to {values}"
+        )
+
+
+def name_of(path: CompiledPath | HostPath) -> str:
+    """The name of the environment."""
+    if isinstance(path, HostPath):
+        return path.title
+    return path.environment.name or type(path.environment).__name__
 
 
 def row_of(every: int, at: Standing, m: int, told: tuple[Block, Played | None], seconds: float) -> Row:
@@ -128,7 +164,7 @@ def row_of(every: int, at: Standing, m: int, told: tuple[Block, Played | None], 
 def keep_best(path: Any, at: Standing, rows: list[Row], keep: str) -> None:
     """Keeps the parameters of the agents that have never been better, a later one before an equal one."""
     better = [
-        keep == "last" or best is None or not best[0] > row["evaluated"]  # NaN is what was never measured
+        keep == "last" or best is None or np.isnan(best[0]) or row["evaluated"] >= best[0]  # NaN: not measured
         for row, best in zip(rows, at.best, strict=True)
     ]
     if any(better):

@@ -17,7 +17,7 @@ import numpy as np
 from deltarule.dqn.agent import DQN
 from deltarule.dqn.file_replay import remove_files
 from deltarule.dqn.film import filmed
-from deltarule.dqn.fitting import EPISODES, evaluate, fit, plan_of
+from deltarule.dqn.fitting import EPISODES, evaluate, fit, require_counts, require_keep
 from deltarule.dqn.greedy import Played
 from deltarule.dqn.returns import summary as over_seeds
 from deltarule.dqn.run import Standing
@@ -73,7 +73,8 @@ def train(
         FileError: the folder cannot be written, or its checkpoint is of another run.
         Interrupted: SIGINT or SIGTERM came while it trained; the message says how to go on.
     """
-    plan_of(1, job.steps, None, job.evaluate_every, job.episodes, job.keep)
+    require_counts(steps=job.steps, evaluate_every=job.evaluate_every, episodes=job.episodes)
+    require_keep(job.keep)
     agents = agents_of(job)
     folder = begun or new_folder(job.runs, re.sub(r"[^\w.-]+", "-", job.environment.split("/")[-1]))
     if begun is None:

@@ -5,33 +5,50 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from deltarule.dqn.environments.contents import contents
 from deltarule.dqn.environments.environment import Environment
-from deltarule.dqn.environments.spaces import seen_of
+from deltarule.dqn.environments.spaces import kind_of, seen_of
 from deltarule.errors import SettingError
 
 
-class FromGymnax(Environment):
-    """An environment of gymnax, from `gymnax.make(...)`; its own time limit is the limit."""
+class Adapted(Environment):
+    """An environment of others; two are equal where all attributes and numbers of what they adapt are."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Adapted) and contents(self) == contents(other)
+
+    def __hash__(self) -> int:
+        return hash(contents(self))
+
+
+class FromGymnax(Adapted):
+    """An environment of gymnax, from `gymnax.make(...)`; its own time limit is the limit.
+
+    Raises:
+        SettingError: actions that are not a finite number, or observations that are not an array or a number.
+    """
 
     def __init__(self, inner: Any, numbers: Any = None):
         self.inner, self.numbers = inner, numbers if numbers is not None else inner.default_params
-        self.name, self.actions = inner.name, int(inner.num_actions)
-        space = inner.observation_space(self.numbers)
-        self.observation, self.kind = tuple(space.shape), kind_of(space.dtype)
+        self.name = inner.name
+        shown, actions = inner.observation_space(self.numbers), inner.action_space(self.numbers)
+        game = seen_of(self.name, in_gymnasium(shown), in_gymnasium(actions) if hasattr(actions, "n") else actions)
+        self.observation, self.kind, self.actions = game.observation, game.kind, game.actions
+        self.values = game.values
         self.limit = int(self.numbers.max_steps_in_episode)
 
     def reset(self, key):
         return self.inner.reset_env(key, self.numbers)
 
     def observe(self, world):
-        return world[0].astype(self.kind)
+        return jnp.asarray(world[0], self.kind).reshape(self.observation)
 
     def step(self, world, action, key):
         x, state, reward, terminal, _ = self.inner.step_env(key, world[1], action, self.numbers)
         return (x, state), jnp.float32(reward), terminal
 
 
-class FromFunctional(Environment):
+class FromFunctional(Adapted):
     """A functional environment of Gymnasium (`gymnasium.experimental.functional.FuncEnv`).
 
     Args:
@@ -58,6 +75,13 @@ class FromFunctional(Environment):
         return moved, jnp.float32(reward), self.inner.terminal(moved, key, self.numbers)
 
 
-def kind_of(dtype: Any) -> str:
-    """The type in which the replay holds observations of this one."""
-    return "uint8" if jnp.dtype(dtype) == jnp.uint8 else "float32"
+def in_gymnasium(space: Any) -> Any:
+    """gymnax's space as Gymnasium's, where it is one that an agent can use; any other as it is."""
+    from gymnasium import spaces
+
+    if hasattr(space, "n"):
+        return spaces.Discrete(int(space.n))
+    if hasattr(space, "low") and len(space.shape):
+        kind: Any = kind_of(space.dtype)
+        return spaces.Box(0, 1, tuple(space.shape), kind)
+    return space

@@ -16,6 +16,7 @@ class Environment:
         name: by which Gymnasium knows the same game, if it does.
         observation: the shape of what the agent sees; `kind` is its type.
         actions: how many there are.
+        values: how many there are, where an observation is a number of a state, of shape (1,) and kind "int32".
         limit: steps after which an episode is cut off (truncated); the state there is not terminal. None has none.
     """
 
@@ -23,6 +24,7 @@ class Environment:
     observation: Shape
     kind: str = "float32"
     actions: int
+    values: int | None = None
     limit: int | None = None
 
     def reset(self, key: jax.Array) -> World:

@@ -7,7 +7,11 @@ vector's wrapping, which takes longer than most games.
 
 import math
 import multiprocessing
+import os
+import signal
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,27 @@ from deltarule.dqn.replay import LAST, RUNS, TERMINAL, TRUNCATED
 from deltarule.errors import DataError, SettingError
 
 Make = Callable[[], Any]
+SOON = 5.0  # seconds that a process has to end
 Outcome = tuple[np.ndarray, Any, Any]  # x (e, ...), reward and a replay's `ends` (e,), of one game a number each
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """A function that makes an environment, which in a process of its own hears no Ctrl-C.
+
+    That goes to all processes of a terminal; the one that trains ends its block, and then the others.
+
+    Args:
+        parent: the process that trains, which makes an environment, too, to see what it is like.
+    """
+
+    make: Make
+    parent: int
+
+    def __call__(self) -> Any:
+        if os.getpid() != self.parent:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return self.make()
 
 
 def in_processes(makes: Sequence[Make], **settings: Any) -> Any:
@@ -30,7 +54,8 @@ def in_processes(makes: Sequence[Make], **settings: Any) -> Any:
         how = "forkserver"
         multiprocessing.set_forkserver_preload([__name__])
     try:
-        return gymnasium.vector.AsyncVectorEnv(makes, context=how, **settings)
+        deaf = [Deaf(make, os.getpid()) for make in makes]
+        return gymnasium.vector.AsyncVectorEnv(deaf, context=how, **settings)
     except (EOFError, OSError) as error:
         raise SettingError(
             'dqn: vector="async" starts processes, which import your script, and one ended before it was asked '
@@ -56,7 +81,8 @@ class Games:
             raise SettingError(f"dqn: vector must be 'sync' or 'async', got {vector!r}")
         self.name, self.count = name, count
         self.anew: Any = False  # which games begin anew in the next step
-        self.single = make() if count == 1 else None
+        self.answers = True  # whether what was asked of all of them has been answered
+        self.single: Any = make() if count == 1 else None
         self.several: Any = None
         if self.single is None:
             kind: Any = gymnasium.vector.SyncVectorEnv if vector == "sync" else in_processes
@@ -68,13 +94,19 @@ class Games:
             else (inner.single_observation_space, inner.single_action_space)
         )
         limit = getattr(inner.spec, "max_episode_steps", None) if inner.spec is not None else None
-        self.game: Game = seen_of(name, *spaces, limit)
+        try:
+            self.game: Game = seen_of(name, *spaces, limit)
+        except SettingError:
+            self.close()
+            raise
 
     def reset(self, seed: int) -> np.ndarray:
         """First observations (e, ...)."""
-        self.anew = False
+        self.anew = self.answers = False
         try:
-            return self.array((self.single or self.several).reset(seed=seed)[0])
+            x = (self.single or self.several).reset(seed=seed)[0]
+            self.answers = True
+            return self.array(x)
         except Exception as error:
             raise self.failed(error) from error
 
@@ -82,7 +114,9 @@ class Games:
         """What these actions (e,) led to; where an episode had ended, the first observation of the next one."""
         try:
             if self.single is None:
+                self.answers = False
                 x, reward, terminal, truncated, _ = self.several.step(action)
+                self.answers = True
                 ends = np.where(terminal, TERMINAL, np.where(truncated, TRUNCATED, RUNS))
                 ends = np.where(self.anew, LAST, ends)
                 self.anew = terminal | truncated
@@ -113,11 +147,46 @@ class Games:
 
     def failed(self, error: Exception) -> DataError:
         """The error for an environment that raised one."""
+        if isinstance(error, (EOFError, ConnectionError)):
+            for number, process in enumerate(self.processes):
+                process.join(SOON)  # it has closed its end, and is about to end
+                if process.exitcode is not None:
+                    return DataError(
+                        f"dqn: the environment {self.name} failed: the process of game {number} ended by itself, "
+                        f'with exit code {process.exitcode}; vector="sync" plays in this one, which shows where'
+                    )
         return DataError(f"dqn: the environment {self.name} failed: {type(error).__name__}: {error}")
 
+    @property
+    def processes(self) -> list[Any]:
+        """Those of the games, where they are in processes of their own."""
+        return getattr(self.several, "processes", [])
+
     def close(self) -> None:
-        """Ends the environments."""
-        (self.single or self.several).close()
+        """Ends the environments, and processes that have yet to answer; warns of one that fails, and goes on."""
+        parts = [self.single] if self.several is None else getattr(self.several, "envs", [self.several])
+        for part in parts if self.answers or not self.processes else ():
+            try:
+                part.close()
+            except Exception as error:
+                told = f"dqn: the environment {self.name} failed as it was closed: {type(error).__name__}: {error}"
+                warnings.warn(told, RuntimeWarning, stacklevel=2)
+        if self.several is not None:
+            end(self.processes, getattr(self.several, "parent_pipes", ()))
+            self.several.closed = True
+
+
+def end(processes: Sequence[Any], pipes: Sequence[Any]) -> None:
+    """Ends processes whatever they do, and those that have ended."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(SOON)
+        process.kill()
+        process.join()
+    for pipe in pipes:
+        if pipe is not None:
+            pipe.close()
 
 
 def finite(numbers: np.ndarray) -> bool:

@@ -35,7 +35,7 @@ def opened(given: Any, path: Path = "auto") -> tuple[str, Environment | Make]:
     if path == "compiled":
         raise SettingError(
             f"dqn: {given} is not written in JAX here, so that its loop cannot be compiled; there are "
-            f"{', '.join(IN_JAX)}, and those of gymnax (pip install gymnax); or leave the path out"
+            f"{', '.join(IN_JAX)}, and those of gymnax (pip install 'deltarule[gymnax]'); or leave the path out"
         )
     if isinstance(given, str):
         return given, maker(given)
@@ -88,8 +88,17 @@ def maker(name: str) -> Make:
     except gymnasium.error.DependencyNotInstalled as error:
         raise SettingError(f"dqn: {name} needs what is not installed: {error}") from None
     except (gymnasium.error.Error, ImportError) as error:
-        raise SettingError(f"dqn: there is no environment {name!r} here: {error}") from None
+        raise SettingError(f"dqn: there is no environment {name!r} here: {error}{without_gymnax()}") from None
     return make
+
+
+def without_gymnax() -> str:
+    """How to have gymnax's environments, where gymnax, or what it needs, is not installed."""
+    try:
+        import gymnax  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError as error:
+        return f"; if it is one of gymnax's, pip install 'deltarule[gymnax]' brings them ({error})"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def seen_of(name: str, observations: Any, actions: Any, limit: int | None = None
     spaces = gymnasium.spaces
     if not isinstance(actions, spaces.Discrete):
         kind = type(actions).__name__
-        what = "continuous" if isinstance(actions, spaces.Box) else kind
+        what = "continuous" if kind == "Box" else kind  # Gymnasium's, or gymnax's
         raise SettingError(
             f"dqn: {name} has {what} actions, {actions}; deep Q-learning takes the best of a finite number of "
             "actions, so wrap the environment such that it has a Discrete action space"
@@ -36,7 +36,9 @@ def seen_of(name: str, observations: Any, actions: Any, limit: int | None = None
         return Game(name, tuple(observations.shape), kind_of(observations.dtype), count, limit)
     if isinstance(observations, spaces.MultiBinary):
         return Game(name, tuple(np.empty(observations.shape).shape), "float32", count, limit)
-    hint = "gymnasium.wrappers.FlattenObservation makes one array of them"
+    hint = "wrap it such that it gives one array"
+    if isinstance(observations, spaces.Space):
+        hint = "gymnasium.wrappers.FlattenObservation makes one array of them"
     raise SettingError(
         f"dqn: {name} gives observations of the kind {type(observations).__name__}; expected an array (Box) or a "
         f"number (Discrete); {hint}"
