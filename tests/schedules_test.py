@@ -49,7 +49,30 @@ def test_rates_are_the_formula(schedule, expected):
     """In float32, from step numbers that are traced integers, as in training."""
     n = jax.tree.map(jnp.float32, numbers(schedule))
     rates = jax.jit(jax.vmap(lambda k: schedule.at(k, n)))(jnp.arange(len(K), dtype=jnp.int32))
-    np.testing.assert_allclose(rates, expected, rtol=1e-4)  # k roundings of the factor
+    np.testing.assert_allclose(rates, expected, rtol=3e-6)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [ExponentialDecay(1.0, 0.999999), StepDecay(1.0, every=1, factor=0.999999), ExponentialDecay(1e-7, 1.000001)],
+    ids=str,
+)
+def test_a_factor_near_one_keeps_its_digits_over_ten_million_steps(schedule):
+    """0.999999 is 0.99999899 in float32, which is off by 14 % after so many."""
+    k = 10_000_000
+    expected = schedule.rate * np.exp(k * np.log(schedule.factor))
+    for given in (schedule, WarmUp(schedule, 10)):
+        n = jax.tree.map(jnp.float32, numbers(given))
+        np.testing.assert_allclose(jax.jit(given.at)(jnp.int32(k), n), expected, rtol=3e-6)
+
+
+def test_a_factor_varies_over_models():
+    """Each member of a population has its own, an array."""
+    members = [jax.tree.map(np.float32, numbers(ExponentialDecay(0.5, factor))) for factor in (0.5, 0.9, 1e-9)]
+    n = jax.tree.map(lambda *each: jnp.stack(each), *members)
+    for k in (0, 3):
+        rates = jax.vmap(lambda n, k=k: ExponentialDecay(1.0, 0.1).at(k, n))(n)
+        np.testing.assert_allclose(rates, 0.5 * np.array([0.5, 0.9, 1e-9]) ** k, rtol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
@@ -114,9 +137,18 @@ def test_verdicts_are_those_of_partial_sums(schedule):
         (lambda: ExponentialDecay(float("nan"), 0.9), "ExponentialDecay: rate must be a positive number, got nan"),
         (lambda: LinearDecay(0.0, steps=9), "LinearDecay: rate must be a positive number, got 0.0"),
         (lambda: LinearDecay(1.0, steps=0), "LinearDecay: steps must be a positive number, got 0"),
-        (lambda: LinearDecay(1.0, steps=9, final=-0.1), "LinearDecay: final must be at least 0, got -0.1"),
+        (
+            lambda: LinearDecay(1.0, steps=9, final=-0.1),
+            "LinearDecay: final must be a number of at least 0, got -0.1",
+        ),
         (lambda: CosineDecay(1.0, steps=0), "CosineDecay: steps must be a positive number, got 0"),
         (lambda: WarmUp(ConstantRate(1.0), steps=0), "WarmUp: steps must be a positive number, got 0"),
+        (lambda: WarmUp(ConstantRate(1.0), steps=None), "WarmUp: steps must be a positive number, got None"),
+        (lambda: WarmUp(None, steps=5), "WarmUp: schedule must be a number or a schedule, such as CosineDecay"),
+        (lambda: WarmUp(-1.0, steps=5), "learning rate: expected a number of at least 0, got -1.0"),
+        (lambda: ConstantRate("0.1"), "learning rate: expected a number of at least 0, got '0.1'"),
+        (lambda: ExponentialDecay(1.0, "0.9"), "ExponentialDecay: factor must be a positive number, got '0.9'"),
+        (lambda: CosineDecay(1.0, 9, float("nan")), "CosineDecay: final must be a number of at least 0, got nan"),
     ],
 )
 def test_a_wrong_number_is_named(make, message):

@@ -70,7 +70,7 @@ def test_a_python_file_names_its_network(tmp_path):
         ("Dense(width=4)", "2x3", "Dense does not take these settings"),
         ("Dense(d_H)", "2x3", "'d_H' is a symbol where a number is needed"),
         ("Dense(4)", "Mx3", "expected the input's shape as 64x784.*got 'Mx3'"),
-        ("Dense(0)", "2x3", "features must be at least 1"),
+        ("Dense(0)", "2x3", "features must be a whole number of at least 1, got 0"),
         ("Dense(1 + 1)", "2x3", "'1 \\+ 1' is neither a layer nor a plain value"),
         ("__import__('os').system('true')", "2x3", "none of Deltarule's layers"),
     ],

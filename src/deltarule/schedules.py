@@ -10,12 +10,12 @@ import copy
 import dataclasses
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
 
 from deltarule.errors import SettingError
+from deltarule.settings import at_least_zero, is_number, positive
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def numbers(settings: Any) -> dict[str, Any]:
             tree[field.name] = numbers(value)
         elif is_number(value):
             tree[field.name] = float(value)
-    return tree
+    return tree | settings.derived() if isinstance(settings, Schedule) else tree
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,6 @@ def structure(settings: Any) -> Any:
     return copied
 
 
-def is_number(value: Any) -> bool:
-    """Whether a setting is a number, which may vary, and not a switch."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 class Schedule:
     """A learning rate for every step; `schedule(k)` is the rate of step k."""
 
@@ -80,16 +75,23 @@ class Schedule:
     def __call__(self, k: Any) -> Any:
         return self.at(k, numbers(self))
 
+    def derived(self) -> dict[str, float]:
+        """Numbers that follow from the settings, and would lose digits where float32 made them of those."""
+        return {}
+
     def robbins_monro(self) -> Verdict:
         """Whether Σ α_k = ∞ and Σ α_k² < ∞, with the reason."""
         raise NotImplementedError
 
 
-def positive(kind: str, **values: float) -> None:
-    """Raises SettingError for the first value that is not a positive number."""
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise SettingError(f"{kind}: {name} must be a positive number, got {value}")
+def as_schedule(owner: str, name: str, rate: Any) -> Schedule:
+    """A schedule as it is, and a number as a constant rate; raises SettingError for anything else."""
+    if isinstance(rate, Schedule):
+        return rate
+    if isinstance(rate, (str, bool, type)) or not hasattr(rate, "__float__") or getattr(rate, "ndim", 0):
+        example = "such as CosineDecay(0.1, 1000)"
+        raise SettingError(f"{owner}: {name} must be a number or a schedule, {example}, got {rate!r}")
+    return ConstantRate(float(rate))
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,15 @@ class ConstantRate(Schedule):
     rate: float
 
     def __post_init__(self):
-        if not (self.rate >= 0 and math.isfinite(self.rate)):
-            raise SettingError(f"learning rate: expected a number of at least 0, got {self.rate}")
+        if not (is_number(self.rate) and 0 <= self.rate < math.inf):
+            raise SettingError(f"learning rate: expected a number of at least 0, got {self.rate!r}")
 
     def at(self, k, n):
         return n["rate"]
 
     def robbins_monro(self):
-        return Verdict(
-            self.rate > 0, self.rate == 0, "Σ α² grows without bound: the noise of the steps never dies out"
-        )
+        reason = "Σ α² grows without bound: the noise of the steps never dies out"
+        return Verdict(self.rate > 0, self.rate == 0, reason)
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,11 @@ class StepDecay(Schedule):
     def __post_init__(self):
         positive("StepDecay", rate=self.rate, every=self.every, factor=self.factor)
 
+    def derived(self):
+        return {"log2 factor": math.log2(self.factor)}
+
     def at(self, k, n):
-        return n["rate"] * n["factor"] ** (k // n["every"])
+        return n["rate"] * 2.0 ** (k // n["every"] * n["log2 factor"])
 
     def robbins_monro(self):
         return geometric(self.factor)
@@ -184,7 +188,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """α_k = rate · factor^k.
+    """α_k = rate · factor^k, as 2^(k log₂ factor): float32 holds log₂ factor to 7 digits, but not 1 − factor.
 
     >>> ExponentialDecay(1.0, factor=0.5)(3)
     0.125
@@ -196,8 +200,11 @@ class ExponentialDecay(Schedule):
     def __post_init__(self):
         positive("ExponentialDecay", rate=self.rate, factor=self.factor)
 
+    def derived(self):
+        return {"log2 factor": math.log2(self.factor)}
+
     def at(self, k, n):
-        return n["rate"] * n["factor"] ** (k * 1.0)
+        return n["rate"] * 2.0 ** (k * n["log2 factor"])
 
     def robbins_monro(self):
         return geometric(self.factor)
@@ -224,7 +231,7 @@ class LinearDecay(Schedule):
 
     def __post_init__(self):
         positive("LinearDecay", rate=self.rate, steps=self.steps)
-        at_least_zero("LinearDecay", self.final)
+        at_least_zero("LinearDecay", final=self.final)
 
     def at(self, k, n):
         return n["rate"] + (n["final"] - n["rate"]) * jnp.minimum(k / n["steps"], 1.0)
@@ -247,7 +254,7 @@ class CosineDecay(Schedule):
 
     def __post_init__(self):
         positive("CosineDecay", rate=self.rate, steps=self.steps)
-        at_least_zero("CosineDecay", self.final)
+        at_least_zero("CosineDecay", final=self.final)
 
     def at(self, k, n):
         passed = jnp.minimum(k / n["steps"], 1.0)
@@ -255,12 +262,6 @@ class CosineDecay(Schedule):
 
     def robbins_monro(self):
         return comes_to(self.final, self.steps)
-
-
-def at_least_zero(kind: str, final: float) -> None:
-    """Raises SettingError where the last rate is negative."""
-    if not final >= 0:
-        raise SettingError(f"{kind}: final must be at least 0, got {final}")
 
 
 def comes_to(final: float, steps: float) -> Verdict:
@@ -272,23 +273,27 @@ def comes_to(final: float, steps: float) -> Verdict:
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A schedule whose first `steps` rates rise linearly to it: α_k · min(1, (k + 1) / steps).
+    """A schedule, or a number, to which the first `steps` rates rise linearly: α_k · min(1, (k + 1) / steps).
 
     >>> WarmUp(ConstantRate(1.0), steps=4)(1)
     Array(0.5, dtype=float32, weak_type=True)
     """
 
-    schedule: Schedule
+    schedule: Schedule | float
     steps: int
 
     def __post_init__(self):
+        object.__setattr__(self, "schedule", self.inner)
         positive("WarmUp", steps=self.steps)
 
+    @property
+    def inner(self) -> Schedule:
+        return as_schedule("WarmUp", "schedule", self.schedule)
+
     def at(self, k, n):
-        return self.schedule.at(k, n["schedule"]) * jnp.minimum((k + 1) / n["steps"], 1.0)
+        return self.inner.at(k, n["schedule"]) * jnp.minimum((k + 1) / n["steps"], 1.0)
 
     def robbins_monro(self):
-        verdict = self.schedule.robbins_monro()
-        return dataclasses.replace(
-            verdict, reason=f"finitely many first steps change neither sum; {verdict.reason}"
-        )
+        verdict = self.inner.robbins_monro()
+        reason = f"finitely many first steps change neither sum; {verdict.reason}"
+        return dataclasses.replace(verdict, reason=reason)

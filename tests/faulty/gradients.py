@@ -33,7 +33,7 @@ def batch_norm_without(lost: str):
     """dx without the term through the mean, or that through the variance."""
 
     def change(right, params, saved, dy):
-        x, mu, variance = saved
+        x, mu, variance, _ = saved
         r = jax.lax.rsqrt(variance + 1e-5)  # (i,)
         xhat = (x - mu) * r  # (n, i)
         term = dy.mean(0) if lost == "mean" else xhat * (dy * xhat).mean(0)

@@ -63,7 +63,21 @@ def test_sizes_below_one_are_refused(name, value):
         check_window("w", **{name: value})
 
 
-@pytest.mark.parametrize("padding", [-1, "full", ((0, -1),), 1.5, None])
+def test_one_number_for_all_axes_is_asked_of_what_no_axis_has():
+    with pytest.raises(SettingError, match=r"w: groups must be a whole number of at least 1, got \(1, 1\)"):
+        check_window("w", groups=(1, 1))
+
+
+def test_whole_numbers_of_numpy_are_taken():
+    three, one = np.int64(3), np.uint8(1)
+    check_window("w", kernel_size=three, stride=(one, one), padding=((one, one), (one, one)), groups=three)
+    found = window("w", (2, 9, 9, 1), three, (one, one), one)
+    assert repr(found) == repr(window("w", (2, 9, 9, 1), 3, 1, 1))
+    with pytest.raises(ShapeError, match=r"= 0; take a smaller kernel"):
+        window("w", (2, 2, 1), three, 1, 0)
+
+
+@pytest.mark.parametrize("padding", [True, -1, "full", ((0, -1),), 1.5, None])
 def test_a_padding_that_is_none_is_refused(padding):
     with pytest.raises(SettingError, match="w: padding must be 'same', 'valid'"):
         check_window("w", kernel_size=1, padding=padding)

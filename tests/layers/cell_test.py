@@ -39,9 +39,9 @@ def test_weights_come_by_their_rules():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SimpleRNN(0), r"^SimpleRNN\(0\): features must be at least 1"),
-        (lambda: GRU(-1), r"^GRU\(-1\): features must be at least 1"),
-        (lambda: LSTM(0), r"^LSTM\(0\): features must be at least 1"),
+        (lambda: SimpleRNN(0), r"^SimpleRNN: features must be a whole number of at least 1, got 0"),
+        (lambda: GRU(-1), r"^GRU: features must be a whole number of at least 1, got -1"),
+        (lambda: LSTM(0), r"^LSTM: features must be a whole number of at least 1, got 0"),
         (lambda: SimpleRNN(3, "sigmoid"), r"^SimpleRNN: activation must be 'tanh' or 'relu', got 'sigmoid'"),
         (lambda: GRU(3, "v3"), r"^GRU: reset must be 'after' or 'before', got 'v3'"),
     ],

@@ -11,9 +11,16 @@ def test_columns_are_those_of_torch(torch, start, stop, shape):
     agree_with_torch(Columns(start, stop), lambda x: torch.narrow(x, -1, start, stop - start), shape)
 
 
-@pytest.mark.parametrize(("start", "stop"), [(3, 3), (-2, 3)])
-def test_no_columns_are_refused(start, stop):
-    with pytest.raises(SettingError, match=rf"^Columns\({start}, {stop}\): expected 0 <= start < stop"):
+@pytest.mark.parametrize(
+    ("start", "stop", "message"),
+    [
+        (3, 3, r"^Columns\(3, 3\): expected 0 <= start < stop"),
+        (-2, 3, "^Columns: start must be a whole number of at least 0, got -2"),
+        (0, 1.5, r"^Columns: stop must be a whole number of at least 0, got 1\.5"),
+    ],
+)
+def test_no_columns_are_refused(start, stop, message):
+    with pytest.raises(SettingError, match=message):
         Columns(start, stop)
 
 

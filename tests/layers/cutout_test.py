@@ -26,5 +26,5 @@ def test_an_input_without_space_is_refused():
 
 
 def test_a_square_of_no_size_is_refused():
-    with pytest.raises(SettingError, match="Cutout: size must be whole numbers of at least 1, got 0"):
+    with pytest.raises(SettingError, match="Cutout: size must be a whole number of at least 1, got 0"):
         Cutout(0)

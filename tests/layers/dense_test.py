@@ -38,5 +38,5 @@ def test_an_input_without_features_is_refused_with_the_way_to_the_layer():
 
 
 def test_no_features_are_refused():
-    with pytest.raises(ValueError, match=r"Dense\(0\): features must be at least 1"):
+    with pytest.raises(ValueError, match="Dense: features must be a whole number of at least 1, got 0"):
         Dense(0)

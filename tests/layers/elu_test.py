@@ -14,5 +14,5 @@ def test_elu_is_that_of_torch_at_zero_and_far_out_too(torch, alpha, x):
 
 @pytest.mark.parametrize("alpha", [0, -0.5])
 def test_an_alpha_that_is_not_positive_is_refused(alpha):
-    with pytest.raises(SettingError, match=f"ELU: alpha must be positive, got {alpha}"):
+    with pytest.raises(SettingError, match=f"ELU: alpha must be a positive number, got {alpha}"):
         ELU(alpha)

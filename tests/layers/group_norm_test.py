@@ -33,7 +33,8 @@ def test_channels_that_do_not_fit_the_groups_are_refused(groups, shape, message)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"groups": 0}, r"GroupNorm\(0\): groups"),
+        ({"groups": 0}, "GroupNorm: groups must be a whole number of at least 1, got 0"),
+        ({"groups": 2.5}, r"GroupNorm: groups must be a whole number of at least 1, got 2\.5"),
         ({"groups": 2, "epsilon": 0.0}, r"GroupNorm\(2\): epsilon .* 0\.0"),
     ],
 )

@@ -17,5 +17,5 @@ def test_the_default_slope_is_that_of_onnx_and_torch():
 
 
 def test_a_negative_slope_is_refused():
-    with pytest.raises(SettingError, match=r"LeakyReLU: slope must not be negative, got -0\.1"):
+    with pytest.raises(SettingError, match=r"LeakyReLU: slope must be a number of at least 0, got -0\.1"):
         LeakyReLU(-0.1)

@@ -21,5 +21,5 @@ def test_a_crop_larger_than_the_image_is_refused(size):
 def test_what_is_no_image_is_refused():
     with pytest.raises(ShapeError, match=r"RandomCrop: expected images \(n, h, w, i\), got \(3, 4, 5\)"):
         RandomCrop(2, 2).shape((3, 4, 5))
-    with pytest.raises(SettingError, match="RandomCrop: width must be whole numbers of at least 1, got 0"):
+    with pytest.raises(SettingError, match="RandomCrop: width must be a whole number of at least 1, got 0"):
         RandomCrop(2, 0)

@@ -14,7 +14,7 @@ def test_each_example_is_mirrored_or_not(axis, space, probability):
     agree_with_chances(RandomFlip(axis, probability), x, [x, mirrored], [1 - probability, probability])
 
 
-@pytest.mark.parametrize("axis", [0, 3, -2])
+@pytest.mark.parametrize("axis", [0, 3])
 def test_an_axis_outside_space_is_refused(axis):
     with pytest.raises(ShapeError, match=rf"RandomFlip\({axis}\): expected an axis of space, from 1 to 2 .*, 2\)"):
         RandomFlip(axis).shape((3, 4, 5, 2))
@@ -23,5 +23,5 @@ def test_an_axis_outside_space_is_refused(axis):
 
 
 def test_a_probability_above_one_is_refused():
-    with pytest.raises(SettingError, match=r"RandomFlip: probability must be in \[0, 1\], got 50"):
+    with pytest.raises(SettingError, match=r"RandomFlip: probability must be a number in \[0, 1\], got 50"):
         RandomFlip(probability=50)

@@ -26,5 +26,5 @@ def test_a_shift_beyond_the_image_is_refused():
 
 
 def test_no_shift_is_refused():
-    with pytest.raises(SettingError, match="RandomShift: pixels must be whole numbers of at least 1, got 0"):
+    with pytest.raises(SettingError, match="RandomShift: pixels must be a whole number of at least 1, got 0"):
         RandomShift(0)

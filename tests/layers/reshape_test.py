@@ -19,5 +19,5 @@ def test_numbers_that_do_not_fill_the_shape_are_refused(sizes, numbers):
 
 @pytest.mark.parametrize("sizes", [(-1, 2, -1), (0, 3), (2, -2)])
 def test_sizes_that_no_array_has_are_refused(sizes):
-    with pytest.raises(ValueError, match=r"sizes must be positive, and at most one may be -1"):
+    with pytest.raises(ValueError, match=r"sizes must be positive whole numbers, and at most one may be -1"):
         Reshape(*sizes)

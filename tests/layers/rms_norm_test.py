@@ -24,5 +24,5 @@ def test_fresh_gamma_is_one():
 def test_an_input_without_features_and_a_negative_epsilon_are_refused():
     with pytest.raises(ShapeError, match=r"^layer 0, RMSNorm: expected .* got \(7,\); reshape it to \(n, 1\)"):
         Chain(RMSNorm()).shape((7,))
-    with pytest.raises(SettingError, match=r"RMSNorm: epsilon must be positive, got -1\.0"):
+    with pytest.raises(SettingError, match=r"RMSNorm: epsilon must be a positive number, got -1\.0"):
         RMSNorm(-1.0)

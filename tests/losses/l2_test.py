@@ -40,3 +40,7 @@ def test_weight_decay_of_pytorch_is_twice_lambda(torch):
     torch.optim.SGD([W], lr=0.1, weight_decay=2 * 0.3).step()
     dW = L2(0.3).gradient(PARAMS, DPARAMS, 0.3)[0]["W"]
     np.testing.assert_allclose(PARAMS[0]["W"] - 0.1 * dW, W.detach().numpy(), rtol=1e-14)
+
+
+def test_one_name_is_left_alone_as_one_name():
+    assert L2(0.1, exclude="gamma") == L2(0.1, exclude=("gamma",))

@@ -7,6 +7,7 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 import pytest
 from sklearn import metrics
 
@@ -162,6 +163,8 @@ def test_binary_cross_entropy_of_extreme_logits():
 
 WRONG_TARGETS = [
     (SquaredError(), np.zeros((4, 3)), (4, 2), ShapeError, "(4, 2), got (4, 3); end the network in Dense(3)"),
+    (SquaredError(), np.zeros((4, 5)), (4, 5, 1), ShapeError, "give each target an axis of its own, y[..., None]"),
+    (SquaredError(), [None, 1.0], (2, 1), DataError, "SquaredError: expected a label for each example"),
     (SquaredError(), np.zeros(4), (4, 2), ShapeError, "output shape (4, 2), got (4,)"),
     (AbsoluteError(), ["a", "b"], (2, 1), DataError, "AbsoluteError: expected targets that are numbers, got <U1"),
     (Huber(), [[1.0], [np.nan]], (2, 1), DataError, "got 1 NaN or infinite, the first at (1, 0)"),
@@ -173,7 +176,10 @@ WRONG_TARGETS = [
     (SoftmaxCrossEntropy(), [0, 3], (2, 3), DataError, "classes 0 to 2 for 3 outputs, got 0 to 3"),
     (SoftmaxCrossEntropy(), [-1, 0], (2, 3), DataError, "got -1 to 0"),
     (SoftmaxCrossEntropy(), [0.5, 1.0], (2, 3), DataError, "whole numbers 0 to 2, got float64"),
-    (SoftmaxCrossEntropy(), [np.nan, 1.0], (2, 3), DataError, "whole numbers 0 to 2, got float64"),
+    (SoftmaxCrossEntropy(), [1.0, np.nan], (2, 3), DataError, "got 1 of 2 missing, the first at (1,); remove"),
+    (SoftmaxCrossEntropy(), [[0, 1], [None, None]], (2, 2, 3), DataError, "got 2 of 4 missing, the first at (1,"),
+    (SoftmaxCrossEntropy(), np.array([0, pandas.NA], object), (2, 3), DataError, "1 of 2 missing, the first at"),
+    (SoftmaxCrossEntropy(), np.array([0.5, "a"], object), (2, 3), DataError, "whole numbers 0 to 2, got object"),
     (SoftmaxCrossEntropy(), [np.inf, 1.0], (2, 3), DataError, "got 1.0 to inf"),
     (SoftmaxCrossEntropy(), ["a", "b"], (2, 3), DataError, "give each class its number"),
     (SoftmaxCrossEntropy(), [[np.nan, 1.0]], (1, 2), DataError, "got 1 NaN or infinite, the first at (0, 0)"),
@@ -201,19 +207,60 @@ def test_one_output_takes_targets_with_or_without_its_axis(given):
     assert target.tolist() == [[1.0], [0.0]]
 
 
+NO_WEIGHTS = "SoftmaxCrossEntropy: class_weights must be finite numbers, none below 0 and one above"
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Huber(0.0), "Huber: threshold must be positive"),
+        (lambda: Huber(0.0), "Huber: threshold must be a positive number, got 0.0"),
         (lambda: SoftmaxCrossEntropy(1.0), "label_smoothing must be in [0, 1), got 1.0"),
         (lambda: SoftmaxCrossEntropy(-0.1), "label_smoothing must be in [0, 1), got -0.1"),
-        (lambda: SoftmaxCrossEntropy(class_weights=(1, -1)), "class weights must not be negative"),
+        (lambda: Huber("1"), "Huber: threshold must be a positive number, got '1'"),
+        (lambda: SoftmaxCrossEntropy("0.1"), "SoftmaxCrossEntropy: label_smoothing must be in [0, 1), got '0.1'"),
+        *(
+            (
+                lambda given=given: SoftmaxCrossEntropy(class_weights=given),
+                f"{NO_WEIGHTS}, got {given!r}; give one",
+            )
+            for given in [
+                (1, -1),
+                (np.nan, 1),
+                (1, np.nan),
+                (1, np.inf),
+                (0, 0),
+                (),
+                {},
+                "balanced",
+                2.0,
+                (1, None),
+            ]
+        ),
+        (
+            lambda: SoftmaxCrossEntropy(class_weights={0: 1.0, 2: 5.0}),
+            "of 2 classes must be by their numbers, 0 to 1",
+        ),
+        (
+            lambda: SoftmaxCrossEntropy(class_weights={"no": 1.0, "yes": 5.0}),
+            "0 to 1, got ['no', 'yes']; a class that",
+        ),
         (lambda: losses.L2(-1.0), "L2: strength must be a number of at least 0, got -1.0"),
+        (lambda: losses.L2(None), "L2: strength must be a number of at least 0, got None"),
+        (lambda: losses.L2(0.1, exclude=(1, 2)), "L2: exclude must be names of parameters, such as"),
     ],
 )
 def test_a_wrong_setting_is_named(make, message):
     with pytest.raises(SettingError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize(
+    "given", [{0: 1.0, 1: 5.0}, {np.int64(1): 5, 0: 1}, [1, 5], np.array([1.0, 5.0])], ids=str
+)
+def test_class_weights_come_by_number_or_in_order(given):
+    loss = SoftmaxCrossEntropy(class_weights=given)
+    assert loss == SoftmaxCrossEntropy(class_weights=(1.0, 5.0))
+    assert [type(weight) for weight in loss.class_weights] == [float, float]
 
 
 @pytest.mark.parametrize("shape", [(40, 1), (40, 3)])
@@ -257,3 +304,16 @@ def test_weights_are_brought_to_their_mean_and_none_at_all_to_zero():
     share, total = loss.shares(target, jnp.array([1.0, 3.0, 0.0]))
     assert (share.tolist(), float(total)) == ([0.25, 0.75, 0.0], 4.0)
     assert loss.shares(target, jnp.zeros(3))[0].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "weight"),
+    [
+        (SquaredError(), np.zeros((2, 1)), np.zeros(2, np.float32)),
+        (SoftmaxCrossEntropy(class_weights={0: 0.0, 1: 1.0}), np.array([0, 0]), np.ones(2, np.float32)),
+    ],
+)
+def test_examples_without_weight_are_refused_where_their_loss_is_asked_for(loss, target, weight):
+    with pytest.raises(DataError, match=r"^here: expected an example with a weight above 0, but all 2 have 0"):
+        loss.require_weight(target, weight, "here")
+    loss.require_weight(target + 1, weight + np.float32([0, 1]), "here")

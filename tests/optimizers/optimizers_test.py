@@ -13,7 +13,7 @@ from deltarule.inspect.count import count_flops
 from deltarule.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
 from deltarule.optimizers.clip import clip_norm, global_norm
 from deltarule.optimizers.optimizer import Optimizer
-from deltarule.schedules import InverseTimeDecay
+from deltarule.schedules import ConstantRate, InverseTimeDecay, WarmUp
 
 STEPS = 25
 EVERY = [
@@ -63,6 +63,15 @@ def walk(optimizer, params, gradients, dtype=np.float64):
 
 def close(ours, theirs):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13), ours, theirs)
+
+
+def test_one_name_is_excluded_as_one_name():
+    assert AdamW(exclude="gamma") == AdamW(exclude=("gamma",))
+
+
+def test_a_warm_up_to_a_number_is_that_to_a_constant_rate():
+    assert SGD(WarmUp(0.1, 5)) == SGD(WarmUp(ConstantRate(0.1), 5))
+    assert SGD(WarmUp(0.1, 5)).numbers()["learning_rate"] == {"schedule": {"rate": 0.1}, "steps": 5.0}
 
 
 def test_every_optimizer_is_tried():
@@ -206,6 +215,11 @@ def test_clipping_is_that_of_pytorch(limit, torch):
         np.testing.assert_allclose(ours, tensor.grad.numpy(), rtol=1.1e-6 / norm)
 
 
+@pytest.mark.parametrize("g", [[3e20, 4e20], [np.inf, 1.0]])
+def test_clipping_by_a_norm_that_overflows_is_to_be_noticed(g):
+    assert np.isnan(jax.jit(clip_norm)({"W": jnp.array(g), "b": jnp.ones(1)}, 1.0)["b"]).all()
+
+
 def test_clipping_a_zero_gradient_keeps_it():
     assert clip_norm({"W": jnp.zeros(3)}, 1.0)["W"].tolist() == [0, 0, 0]
 
@@ -216,14 +230,30 @@ def test_clipping_a_zero_gradient_keeps_it():
         (lambda: SGD(momentum=1.0), "SGD: momentum must be in [0, 1), got 1.0"),
         (lambda: SGD(nesterov=True), "SGD: nesterov=True needs a momentum above 0"),
         (lambda: RMSProp(decay=1.0), "RMSProp: decay must be in [0, 1), got 1.0"),
-        (lambda: RMSProp(epsilon=0.0), "RMSProp: epsilon must be positive, got 0.0"),
+        (lambda: RMSProp(epsilon=0.0), "RMSProp: epsilon must be a positive number, got 0.0"),
         (lambda: RMSProp(epsilon_place="outside"), "must be 'under_root' or 'beside_root', got 'outside'"),
-        (lambda: AdaGrad(epsilon=0.0), "AdaGrad: epsilon must be positive"),
-        (lambda: AdaGrad(initial=-1.0), "initial at least 0, got 1e-10 and -1.0"),
-        (lambda: Adam(beta_1=1.0), "Adam: beta_1 and beta_2 must be in [0, 1), got 1.0 and 0.999"),
-        (lambda: AdamW(beta_2=-0.1), "AdamW: beta_1 and beta_2 must be in [0, 1)"),
-        (lambda: Adam(epsilon=-1.0), "Adam: epsilon must be positive, got -1.0"),
-        (lambda: AdamW(weight_decay=-1.0), "AdamW: weight_decay must not be negative, got -1.0"),
+        (lambda: AdaGrad(epsilon=0.0), "AdaGrad: epsilon must be a positive number, got 0.0"),
+        (lambda: AdaGrad(initial=-1.0), "AdaGrad: initial must be a number of at least 0, got -1.0"),
+        (lambda: Adam(beta_1=1.0), "Adam: beta_1 must be in [0, 1), got 1.0"),
+        (lambda: AdamW(beta_2=-0.1), "AdamW: beta_2 must be in [0, 1), got -0.1"),
+        (lambda: Adam(epsilon=-1.0), "Adam: epsilon must be a positive number, got -1.0"),
+        (lambda: AdamW(weight_decay=-1.0), "AdamW: weight_decay must be a number of at least 0, got -1.0"),
+        (lambda: AdamW(weight_decay=float("nan")), "AdamW: weight_decay must be a number of at least 0, got nan"),
+        (
+            lambda: AdamW(exclude=None),
+            'AdamW: exclude must be names of parameters, such as ("b", "gamma"), got None',
+        ),
+        (lambda: Adam(epsilon=float("nan")), "Adam: epsilon must be a positive number, got nan"),
+        (lambda: Adam(beta_1="0.9"), "Adam: beta_1 must be in [0, 1), got '0.9'"),
+        (lambda: RMSProp(None), "RMSProp: learning_rate must be a number or a schedule, such as CosineDecay"),
+        (
+            lambda: RMSProp("abc"),
+            "learning_rate must be a number or a schedule, such as CosineDecay(0.1, 1000), got",
+        ),
+        (lambda: SGD("0.1"), "SGD: learning_rate must be a number or a schedule"),
+        (lambda: SGD(InverseTimeDecay), "SGD: learning_rate must be a number or a schedule"),
+        (lambda: SGD(np.ones(2)), "SGD: learning_rate must be a number or a schedule"),
+        (lambda: SGD(momentum=None), "SGD: momentum must be in [0, 1), got None"),
         (lambda: SGD(-0.1).schedule(), "learning rate: expected a number of at least 0, got -0.1"),
         (lambda: SGD(float("nan")).schedule(), "learning rate: expected a number of at least 0, got nan"),
     ],

@@ -4,6 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+import deltarule as dr
+from deltarule.errors import ShapeError
+from deltarule.layers.layer import Context
 from deltarule.losses import SoftmaxCrossEntropy, SquaredError
 from deltarule.training import evaluate
 from training.problem import NET, batch, close, fresh, rows, step
@@ -55,3 +58,27 @@ def test_weight_two_is_the_example_twice():
     program = evaluate.evaluation_program(NET, SquaredError(), "float32")
     got = program(state.params, state.memory, heavy)
     close(got, program(state.params, state.memory, rows(ones, [0, *range(10)])))
+
+
+def remembering(sequences=5):
+    """A model whose state of each sequence is carried on, and what it was trained on."""
+    x = np.random.default_rng(0).normal(size=(sequences, 4, 2)).astype(np.float32)
+    net = dr.Chain(dr.Recurrent(dr.GRU(3), carry=True), dr.Dense(1))
+    model = dr.Model(net, loss=SquaredError(), optimizer=dr.SGD(0.01))
+    model.fit(x, x[..., :1], epochs=2, batch_size=sequences)
+    return model, x
+
+
+def test_sequences_whose_states_are_carried_are_predicted_as_many_as_were_trained_on():
+    model, x = remembering()
+    expected, _ = model.net.advance(model.state.params, x, Context(memory=model.state.memory))
+    close(model.predict(x), expected, rtol=1e-5)
+    with pytest.raises(ShapeError, match=r"that of 5 sequences, and the input has 3; go on with the same"):
+        model.predict(x[:3])
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_more_of_them_than_a_block_holds_stay_together():
+    model, x = remembering(20)
+    assert model.predict(x).shape == (20, 4, 1)
+    assert model.evaluate(x, x[..., :1])["loss"] > 0

@@ -305,3 +305,74 @@ def test_a_run_that_is_lost_says_what_to_try_and_keeps_the_model():
     with pytest.raises(DivergedError, match=r"lost in epoch \d.*clip_norm=1.0"):
         model.fit(x, 1e18 * y, epochs=3, window=4)
     assert model.state is None or np.isfinite(model.predict(x)).all()
+
+
+# --- layers that mix the examples of a batch ---
+
+RISING = np.arange(5)[:, None, None] * 10 + np.random.default_rng(3).normal(size=(5, 4, 2))  # row k about 10 k
+MIXING = dr.Chain(dr.BatchNorm(momentum=0.0), dr.Recurrent(dr.SimpleRNN(2)), dr.Dense(1))
+
+
+def last_statistics(x, tmp_path=None, **settings):
+    """(mean, variance) of the last step's BatchNorm."""
+    model = dr.Model(MIXING, loss=dr.SquaredError(), optimizer=dr.SGD(0.01))
+    checkpoint = {} if tmp_path is None else {"checkpoint": dr.Checkpoints(tmp_path / "run", every_steps=1)}
+    model.fit(x, x[..., :1] / 50, epochs=1, order="none", **checkpoint, **settings)
+    return model.state.memory[0]["mean"], model.state.memory[0]["variance"], model
+
+
+@pytest.mark.parametrize("in_segments", [False, True], ids=["one_program", "segments"])
+def test_rows_that_fill_up_the_last_group_are_not_in_the_statistics_of_a_batch(in_segments, tmp_path):
+    mean, variance, _ = last_statistics(RISING, tmp_path if in_segments else None, window=4, batch_size=4)
+    np.testing.assert_allclose(mean, RISING[4].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, RISING[4].var(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("window", "seen"), [(3, 1), ((3, 4), 2), ((2, 3), 3)])
+def test_steps_that_fill_up_the_last_window_are_not_in_the_statistics_of_a_batch(window, seen):
+    mean, variance, _ = last_statistics(RISING, window=window, batch_size=5)
+    np.testing.assert_allclose(mean, RISING[:, -seen:].mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(variance, RISING[:, -seen:].var((0, 1)), rtol=1e-4)
+
+
+def test_a_group_that_is_not_full_is_trained_on_as_if_it_were_the_whole():
+    """The last step's loss and gradient of the filled group are those of its one sequence by itself."""
+    with jax.enable_x64(True):
+        step = Step(MIXING, dr.SquaredError(), dr.SGD(RATE))
+        x, carried = jnp.asarray(RISING), carried_step(step, Window.of(2))
+        data = Batch(x, x[..., :1] / 50, jnp.ones((5, 4)))
+
+        def after(rows, counts):
+            rows = jnp.asarray(rows)
+            start = begin(carried, wide(step.init(x.shape, 0)), (len(rows), *x.shape[1:]))
+            return jax.jit(lambda s: through_windows(carried, s, data, rows, jnp.asarray(counts), Window.of(2)))(
+                start
+            )
+
+        (filled, told), (alone, expected) = after([4, 0, 0], [True, False, False]), after([4], [True])
+        assert apart(filled.params, alone.params) <= 1e-12
+        assert apart(filled.memory[0], alone.memory[0]) <= 1e-12
+        np.testing.assert_allclose(told.loss, expected.loss, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 3}, r"^layer 0, Convolution: expected sequences without padding.*fill a last window"),
+        ({"window": (2, 4)}, r"^layer 0, Convolution"),
+    ],
+)
+def test_a_layer_that_would_take_the_filling_of_a_window_for_steps_is_refused(settings, message):
+    net = dr.Chain(dr.Convolution(2, 3), dr.Recurrent(dr.GRU(3)), dr.Dense(1))
+    model = dr.Model(net, loss=dr.SquaredError())
+    with pytest.raises(ShapeError, match=message):
+        model.fit(RISING, RISING[..., :1], epochs=1, **settings)
+    model.fit(RISING, RISING[..., :1], epochs=1, window=2)
+
+
+def test_a_layer_inside_each_step_that_mixes_examples_takes_no_filled_group():
+    net = dr.Chain(dr.TimeDistributed(dr.BatchNorm()), dr.Recurrent(dr.GRU(3)), dr.Dense(1))
+    model = dr.Model(net, loss=dr.SquaredError())
+    with pytest.raises(ShapeError, match=r"^layer 0, TimeDistributed: .*mixes their steps or examples"):
+        model.fit(RISING, RISING[..., :1], epochs=1, window=2, batch_size=4)
+    model.fit(RISING, RISING[..., :1], epochs=1, window=2, batch_size=5)

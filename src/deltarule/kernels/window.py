@@ -7,11 +7,14 @@ dilation r, and padding P in front.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 from deltarule.errors import SettingError, ShapeError
+from deltarule.settings import is_whole
 
 Sizes = int | tuple[int, ...]
+OF_AXES = ("kernel_size", "pool_size", "stride", "dilation")  # settings with a number for each axis of space
 Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...] | Literal["same", "valid"]
 
 
@@ -88,13 +91,14 @@ def check_window(layer: str, **sizes: Any) -> None:
     """Raises SettingError for a kernel size, stride or dilation below 1, or a padding that is none."""
     padding = sizes.pop("padding", 0)
     for name, value in sizes.items():
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise SettingError(f"{layer}: {name} must be whole numbers of at least 1, got {value!r}")
+        if name not in OF_AXES and not is_whole(value, 1):
+            raise SettingError(f"{layer}: {name} must be a whole number of at least 1, got {value!r}")
+        if not all(is_whole(number, 1) for number in (value if isinstance(value, tuple) else (value,))):
+            raise SettingError(f"{layer}: {name} must be whole numbers of at least 1, got {value!r}")
     if padding not in ("same", "valid"):
         flat = padding if isinstance(padding, tuple) else (padding,)
         numbers = [n for pair in flat for n in (pair if isinstance(pair, tuple) else (pair,))]
-        if not all(isinstance(n, int) and n >= 0 for n in numbers):
+        if not all(is_whole(n, 0) for n in numbers):
             raise SettingError(
                 f"{layer}: padding must be 'same', 'valid', a number, a number for each axis, or a pair "
                 f"(in front, behind) for each axis, none below 0; got {padding!r}"
@@ -102,15 +106,14 @@ def check_window(layer: str, **sizes: Any) -> None:
 
 
 def each(layer: str, name: str, value: Any, axes: int) -> tuple:
-    """One value for each axis of space."""
-    if not isinstance(value, tuple):
-        return (value,) * axes
-    if len(value) != axes:
+    """One value for each axis of space, NumPy's whole numbers as Python's."""
+    values = value if isinstance(value, tuple) else (value,) * axes
+    if len(values) != axes:
         raise ShapeError(
-            f"{layer}: {name} {value} is for {len(value)} axes of space, but the input has {axes}; "
+            f"{layer}: {name} {value} is for {len(values)} axes of space, but the input has {axes}; "
             "give one number for all axes, or one for each"
         )
-    return value
+    return tuple(int(each) if isinstance(each, Integral) else each for each in values)
 
 
 def sides(layer: str, padding: Padding, space: tuple[Any, ...], bare: Window) -> tuple[tuple[int, int], ...]:

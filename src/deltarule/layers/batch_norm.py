@@ -1,9 +1,19 @@
-"""Batch normalisation, X̂ = (X − μ_B) / √(σ²_B + ε), Y = γ ⊙ X̂ + β, with the mean and variance of the minibatch."""
+"""Batch normalisation, X̂ = (X − μ_B) / √(σ²_B + ε), Y = γ ⊙ X̂ + β, with the mean and variance of the minibatch.
+
+Of padded sequences only the N steps that a mask calls real take part. With m = 1 for those and 0 for padding,
+
+    μ = 1/N Σ m X,   σ² = 1/N Σ m (X − μ)²,   Y = m (γ ⊙ X̂ + β),   N = Σ m.
+
+Padding moves neither μ nor σ² nor Y, so its dX is 0. With G = m dY in the place of dY all else stands as it did:
+
+    dβ = Σ G,   dγ = Σ G ⊙ X̂,   dX = m γ / √(σ² + ε) ⊙ (G − dβ/N − X̂ ⊙ dγ/N).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from deltarule.errors import SettingError, ShapeError
@@ -21,6 +31,9 @@ class BatchNorm(Layer):
     The statistics range over all axes but the last; the variance is the mean of the squared deviations.
     Predictions take running statistics instead: running ← momentum · running + (1 − momentum) · batch.
     Backward keeps X and makes X̂ of it again: that is cheaper than to write one more array.
+
+    Where the context has a mask, padding counts for nothing, and Y is 0 there. How many steps are real is not
+    known before the step: of a single one the variance is 0, and X̂ too.
 
     The running variance is that by which training divides, as in Keras, Flax and ONNX. The paper and PyTorch
     take N/(N − 1) of it, the unbiased one. PyTorch's momentum is 1 − ours; Flax and Keras begin with 0.99.
@@ -80,6 +93,9 @@ class BatchNorm(Layer):
     def mixes_examples(self):
         return True
 
+    def padded(self, x):
+        return True if len(x) > 2 else super().padded(x)  # the channels of (n, t) are the steps
+
     def shape(self, x):
         if len(x) < 2:
             raise ShapeError(f"BatchNorm: expected an input of shape (n, ..., i), got {x}; reshape it to (n, 1)")
@@ -103,24 +119,37 @@ class BatchNorm(Layer):
                 "batch_size that leaves no single example over, or LayerNorm or GroupNorm, which need but one",
                 path=tuple(index for index in context.path if isinstance(index, int)),
             )
+        real = None if context.mask is None else beside(context.mask, x)
         if context.digest:
             mu, variance = context.digest
-            return kernel.again(self, params, x, mu, variance), (x, mu, variance)
-        y, mu, variance = kernel.forward(self, params, x)
-        return y, (x, mu, variance)
+            y = kernel.again(self, params, x, mu, variance)
+        elif real is None:
+            y, mu, variance = kernel.forward(self, params, x)
+        else:
+            y, mu, variance = self.normalise(params, x, real)
+        return only(real, y), (x, mu, variance, real)
 
     def digest(self, saved):
-        _, mu, variance = saved
+        _, mu, variance, _ = saved
         return mu, variance
 
     def backward(self, params, saved, dy):
-        x, mu, variance = saved
-        dx, dgamma, dbeta = kernel.backward(self, params, x, mu, variance, dy)
+        x, mu, variance, real = saved
+        if real is None:
+            dx, dgamma, dbeta = kernel.backward(self, params, x, mu, variance, dy)
+        else:
+            dx, dgamma, dbeta = self.derive(params, x, mu, variance, dy, real)
         return dx, {name: d for name, d in (("gamma", dgamma), ("beta", dbeta)) if name in params}
 
-    def normalise(self, params, x):
-        """(Y, μ, σ²)."""
-        xhat, mu, variance = standardise(x, lambda a: self.over_members(channel_mean(a)), self.epsilon)
+    def normalise(self, params, x, real=None):
+        """(Y, μ, σ²), of the steps that are real."""
+
+        def mean(a):
+            if real is None:
+                return self.over_members(channel_mean(a))
+            return self.over_members(channel_mean(only(real, a))) / self.over_members(share(real))
+
+        xhat, mu, variance = standardise(x, mean, self.epsilon)
         return self.output(params, xhat).astype(x.dtype), mu, variance  # (n, ..., i), (i,), (i,)
 
     def normalise_by(self, params, x, mu, variance):
@@ -132,9 +161,9 @@ class BatchNorm(Layer):
         """Y from X̂."""
         return scaled(params, xhat)
 
-    def derive(self, params, x, mu, variance, dy):
+    def derive(self, params, x, mu, variance, dy, real=None):
         """(dX, dγ, dβ)."""
-        axes = range(dy.ndim - 1)
+        axes, dy = range(dy.ndim - 1), only(real, dy)
         r = jax.lax.rsqrt(variance + self.epsilon)  # (i,)
         xhat = (x - mu) * r  # (n, ..., i)
         dbeta = wide(dy).sum(axes)  # (i,)
@@ -143,11 +172,14 @@ class BatchNorm(Layer):
             r = params["gamma"] * r  # (i,)
         n = size(dy.shape[:-1])
         mean_dy, mean_dy_xhat = self.over_members((dbeta / n, dgamma / n))  # (i,), (i,)
+        if real is not None:
+            of_all = self.over_members(share(real))
+            mean_dy, mean_dy_xhat = mean_dy / of_all, mean_dy_xhat / of_all
         dx = standardise_backward(xhat, r, dy, mean_dy, mean_dy_xhat)  # (n, ..., i)
-        return dx.astype(dy.dtype), dgamma, dbeta
+        return only(real, dx).astype(dy.dtype), dgamma, dbeta
 
     def remember(self, memory, saved):
-        _, mu, variance = saved
+        _, mu, variance, _ = saved
         kept = self.momentum
         return {
             "mean": kept * memory["mean"] + (1 - kept) * mu,  # (i,)
@@ -186,3 +218,18 @@ class BatchNorm(Layer):
 def channel_mean(a: jax.Array) -> jax.Array:
     """The mean over all axes but the last."""
     return a.mean(range(a.ndim - 1))  # (i,)
+
+
+def only(real: jax.Array | None, a: jax.Array) -> jax.Array:
+    """The array (n, t, ...), 0 where a step is not real."""
+    return a if real is None else jnp.where(real, a, 0)
+
+
+def share(real: jax.Array) -> jax.Array:
+    """How many of all steps are real."""
+    return real.sum() / real.size
+
+
+def beside(mask: jax.Array, x: jax.Array) -> jax.Array:
+    """The mask (n, t) with as many axes as x, (n, t, 1, ..., 1)."""
+    return mask.reshape(*mask.shape, *(1 for _ in x.shape[2:]))

@@ -42,9 +42,9 @@ class BatchNormReLU(BatchNorm):
     def output(self, params, xhat):
         return jnp.maximum(super().output(params, xhat), 0)  # (n, ..., i)
 
-    def derive(self, params, x, mu, variance, dy):
+    def derive(self, params, x, mu, variance, dy, real=None):
         y = self.normalise_by(params, x, mu, variance)  # (n, ..., i)
-        return super().derive(params, x, mu, variance, jnp.where(y > 0, dy, 0))
+        return super().derive(params, x, mu, variance, jnp.where(y > 0, dy, 0), real)
 
     def cost(self, x):
         cost, numbers = super().cost(x), size(x)

@@ -11,7 +11,7 @@ from deltarule.layers.chain import Chain
 from deltarule.layers.dense import Dense
 from deltarule.layers.identity import Identity
 from deltarule.layers.layer import Container, Equations, Layer, Static, require_layers, size
-from deltarule.layers.residual import beside
+from deltarule.layers.residual import beside, path_padded
 from deltarule.layers.tanh import Tanh
 
 
@@ -57,6 +57,10 @@ class Branch(Container):
         if len({shape[:-1] for shape in shapes}) > 1:
             raise ShapeError(f"Branch: expected outputs that differ in the last axis only, got {shapes}")
         return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+    def padded(self, x):
+        padded = [path_padded(branch, index, x) for index, branch in enumerate(self.branches)]
+        return any(padded)
 
     def init(self, rng, x):
         streams = rng.spawn(len(self.branches))

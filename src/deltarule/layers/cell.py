@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.errors import SettingError
 from deltarule.kernels.product import product
 from deltarule.layers.dense import rows
-from deltarule.layers.initializers import Glorot, Initializer, Orthogonal
+from deltarule.layers.initializers import Glorot, Initializer, Orthogonal, require_rules
 from deltarule.layers.layer import Cost, Equations, Params, Saved, Shape
+from deltarule.settings import settle_whole
 
 State = tuple[jax.Array, ...]  # the first is h, the output; each (n, o), or (t, n, o) for all steps
 Flags = jax.Array | None
@@ -34,7 +34,7 @@ class Cell:
             state from step to step (Saxe et al. 2013). PyTorch draws everything from ±1/√o instead.
 
     Raises:
-        SettingError: fewer than one feature.
+        SettingError: features that are no whole number of at least 1, or no rule for W or U.
     """
 
     features: int
@@ -46,8 +46,8 @@ class Cell:
     equations: ClassVar[Equations]
 
     def __post_init__(self):
-        if self.features < 1:
-            raise SettingError(f"{type(self).__name__}({self.features}): features must be at least 1")
+        settle_whole(self, "features")
+        require_rules(self, "W_init", "U_init")
 
     @property
     def kernel(self) -> tuple[str, tuple[str, ...], dict[str, Any]] | None:

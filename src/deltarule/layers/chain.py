@@ -8,6 +8,7 @@ from typing import Self
 from deltarule.errors import ShapeError
 from deltarule.layers.dense import Dense
 from deltarule.layers.layer import Container, Cost, Equations, Layer, Shape, require_layers, size
+from deltarule.layers.padding import behind
 from deltarule.layers.relu import ReLU
 from deltarule.layers.reshape import Reshape
 from deltarule.layers.tanh import Tanh
@@ -54,6 +55,15 @@ class Chain(Container):
     def shape(self, x):
         return self.shapes(x)[-1]
 
+    def padded(self, x):
+        for index, (layer, shape) in enumerate(zip(self.layers, self.shapes(x), strict=False)):
+            try:
+                if not layer.padded(shape):
+                    return False
+            except ShapeError as error:
+                raise error.inside(index) from None
+        return True
+
     def init(self, rng, x):
         streams = rng.spawn(len(self.layers))
         return tuple(f.init(r, s) for f, r, s in zip(self.layers, streams, self.shapes(x), strict=False))
@@ -71,12 +81,14 @@ class Chain(Container):
     def forward(self, params, x, context):
         h, saved = x, []
         for index, layer, rectified in self.passes:
+            before = h.shape
             if rectified:
                 h, kept = layer.forward_rectified(params[index], h)
                 saved += [kept, h]
             else:
                 h, kept = layer.forward(params[index], h, context.at(index))
                 saved.append(kept)
+            context = behind(context, layer, before)
         return h, tuple(saved)
 
     def backward(self, params, saved, dy):
@@ -103,12 +115,14 @@ class Chain(Container):
     def advance(self, params, x, context):
         h, memory = x, []
         for index, layer, rectified in self.passes:
+            before = h.shape
             if rectified:
                 h, _ = layer.forward_rectified(params[index], h)
                 memory += [(), ()]
             else:
                 h, moved = layer.advance(params[index], h, context.at(index))
                 memory.append(moved)
+            context = behind(context, layer, before)
         return h, tuple(memory)
 
     def cost(self, x):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Cost, Equations, Layer, Static
+from deltarule.settings import settle_whole
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,12 @@ class Columns(Layer):
     )
 
     def __post_init__(self):
-        if not 0 <= self.start < self.stop:
+        settle_whole(self, "start", "stop", least=0)
+        if not self.start < self.stop:
             raise SettingError(f"Columns({self.start}, {self.stop}): expected 0 <= start < stop")
+
+    def mixes_steps(self, x):
+        return len(x) < 3
 
     def shape(self, x):
         if len(x) < 2 or self.stop > x[-1]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.errors import SettingError, ShapeError
+from deltarule.errors import ShapeError
 from deltarule.kernels.product import weighted, weighted_dparams, weighted_dx
 from deltarule.kernels.wide import wide
-from deltarule.layers.initializers import Glorot, Initializer
+from deltarule.layers.initializers import Glorot, Initializer, require_rules
 from deltarule.layers.layer import Cost, Equations, Layer, size
+from deltarule.settings import settle_whole
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Dense(Layer):
         W_init: rule for W (i, o); Glorot uniform by default. PyTorch draws from ±1/√i instead.
 
     Raises:
-        SettingError: fewer than one feature.
+        SettingError: features that are no whole number of at least 1, or no rule for W.
         ShapeError: x has no axis besides the examples.
 
     >>> Dense(3).shape((8, 5))
@@ -47,8 +48,11 @@ class Dense(Layer):
     )
 
     def __post_init__(self):
-        if self.features < 1:
-            raise SettingError(f"Dense({self.features}): features must be at least 1")
+        settle_whole(self, "features")
+        require_rules(self, "W_init")
+
+    def mixes_steps(self, x):
+        return len(x) < 3
 
     def shape(self, x):
         if len(x) < 2:

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.errors import SettingError
 from deltarule.layers.layer import Cost, Elementwise, Equations, Shape, size
 from deltarule.layers.random_bits import random_words
+from deltarule.settings import below_one, is_number
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,10 @@ class Dropout(Elementwise):
     )
 
     def __post_init__(self):
-        if not isinstance(self.drop, jax.Array) and not 0 <= self.drop < 1:
-            raise SettingError(
-                f"{type(self).__name__}({self.drop}): drop must be in [0, 1); it is the probability to drop, "
-                "where some texts' p is the probability to keep"
-            )
+        if not isinstance(self.drop, jax.Array):
+            hint = "; it is the probability to drop, where some texts' p is the probability to keep"
+            held = np.float32(self.drop) if is_number(self.drop) else self.drop  # 0.99999999 is 1
+            below_one(f"{type(self).__name__}({self.drop})", hint, drop=held)
 
     @property
     def draws(self):

@@ -28,6 +28,9 @@ class Dueling(Layer):
         source="Wang et al. 2016, Dueling network architectures for deep reinforcement learning, equation 9",
     )
 
+    def mixes_steps(self, x):
+        return len(x) < 3
+
     def shape(self, x):
         if len(x) < 2 or x[-1] < 2:
             raise ShapeError(

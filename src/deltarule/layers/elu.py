@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from deltarule.errors import SettingError
 from deltarule.layers.layer import Cost, Elementwise, Equations, size
+from deltarule.settings import positive
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class ELU(Elementwise):
     )
 
     def __post_init__(self):
-        if self.alpha <= 0:
-            raise SettingError(f"ELU: alpha must be positive, got {self.alpha}")
+        positive("ELU", alpha=self.alpha)
 
     def forward(self, params, x, context):
         y = jnp.where(x > 0, x, self.alpha * jnp.expm1(x))  # (n, ...)

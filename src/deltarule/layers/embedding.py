@@ -7,8 +7,11 @@ import jax.numpy as jnp
 from deltarule.errors import SettingError
 from deltarule.kernels.wide import wide
 from deltarule.layers.dense import gram
-from deltarule.layers.initializers import Initializer, Normal
+from deltarule.layers.initializers import Initializer, Normal, require_rules
 from deltarule.layers.layer import Cost, Equations, Layer, size
+from deltarule.settings import settle_whole
+
+MOST = 2**24  # codes, which come as float32: it holds whole numbers to there
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Embedding(Layer):
         W_init: rule for W; one unit leads to a row, so d_in is 1.
 
     Raises:
-        SettingError: levels or features below 1.
+        SettingError: levels or features below 1, or more levels than 2²⁴.
 
     >>> Embedding(levels=12, features=4).shape((8, 1))
     (8, 1, 4)
@@ -40,10 +43,16 @@ class Embedding(Layer):
     )
 
     def __post_init__(self):
-        if self.levels < 1 or self.features < 1:
+        settle_whole(self, "levels", "features")
+        require_rules(self, "W_init")
+        if isinstance(self.levels, int) and self.levels > MOST:
             raise SettingError(
-                f"Embedding: levels and features must be at least 1, got {self.levels}, {self.features}"
+                f"Embedding: levels must be at most {MOST}, got {self.levels}: codes come as float32, which tells "
+                "no larger whole numbers apart; let several codes share a row, code % levels"
             )
+
+    def mixes_steps(self, x):
+        return False
 
     def shape(self, x):
         return (*x, self.features)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.layers.global_average_pool import without_space
+from deltarule.layers.global_average_pool import real_positions, without_space
 from deltarule.layers.layer import Cost, Equations, Layer, Shape, Static, size
 
 
@@ -15,6 +15,7 @@ class GlobalMaxPool(Layer):
 
     Where several are largest, the first in row-major order takes the whole δ, as in `MaxPool`; PyTorch's `amax`
     and JAX's `max` divide it among them. Backward keeps the position of each maximum.
+    Where the context has a mask (n, t), the padding of time is left out, whatever it holds.
 
     Raises:
         ShapeError: x has no axis between the examples and the channels.
@@ -32,9 +33,15 @@ class GlobalMaxPool(Layer):
     def shape(self, x):
         return without_space("GlobalMaxPool", x)
 
+    def padded(self, x):
+        return False
+
     def forward(self, params, x, context):
         n, i = self.shape(x.shape)
         flat, j = x.reshape(n, -1, i), positions(x.shape)  # (n, j, i)
+        real = real_positions(context.mask, x.shape)
+        if real is not None:
+            flat = jnp.where(real, flat, jnp.finfo(x.dtype).min)  # (n, j, i)
         y = flat.max(1)  # (n, i)
         index = jnp.where(flat == y[:, None], j, j[-1]).min(1)  # (n, i)
         return y, (index, Static(x.shape))
@@ -43,6 +50,9 @@ class GlobalMaxPool(Layer):
         index, x = saved
         dx = jnp.where(index[:, None] == positions(x.shape), dy[:, None], 0)  # (n, j, i)
         return dx.reshape(x.shape), {}  # (n, d.., i)
+
+    def advance(self, params, x, context):
+        return self.forward(params, x, context)[0], context.memory
 
     def cost(self, x):
         y = size(self.shape(x))

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import jax
 
-from deltarule.errors import SettingError, ShapeError
+from deltarule.errors import ShapeError
 from deltarule.layers.layer import Equations, Layer, size
 from deltarule.layers.layer_norm import row_cost
 from deltarule.layers.scale import fresh_scale, scaled, scaled_backward
 from deltarule.layers.standardise import standardise, standardise_backward
+from deltarule.settings import positive, settle_whole
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,8 @@ class GroupNorm(Layer):
     )
 
     def __post_init__(self):
-        if self.groups < 1:
-            raise SettingError(f"GroupNorm({self.groups}): groups must be at least 1")
-        if not self.epsilon > 0:
-            raise SettingError(f"GroupNorm({self.groups}): epsilon must be positive, got {self.epsilon}")
+        settle_whole(self, "groups")
+        positive(f"GroupNorm({self.groups})", epsilon=self.epsilon)
 
     def shape(self, x):
         if len(x) < 2 or x[-1] % self.groups:

@@ -9,7 +9,7 @@ Weights are drawn with NumPy: drawing them with XLA would compile one program pe
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,16 @@ class Initializer:
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...], d_in: int, d_out: int) -> np.ndarray:
         raise NotImplementedError
+
+
+def require_rules(layer: Any, *names: str) -> None:
+    """Raises SettingError where one of these settings of a layer is no rule, such as the class He for He()."""
+    for name in names:
+        rule = getattr(layer, name)
+        if isinstance(rule, type) or not callable(rule):
+            raise SettingError(
+                f"{type(layer).__name__}: {name} must be a rule for first weights, such as He(), got {rule!r}"
+            )
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], variance: float, distribution: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from deltarule.displayed import Displayed
 from deltarule.errors import SettingError
 from deltarule.kernels.rectified import masked
 from deltarule.kernels.wide import wide
+from deltarule.layers.padding import padding_error
 
 Shape = tuple[int, ...]
 Params = Any  # a dict of arrays, or a tuple of Params in a container
@@ -143,6 +144,16 @@ class Layer(Displayed):
         """Whether forward draws random numbers, as dropout does."""
         return any(layer.draws for layer in inner_layers(self))
 
+    def mixes_steps(self, x: Shape) -> bool:
+        """Whether the output for x (n, t, ...) is not one of (n, t, ...), each step of it from that of x alone."""
+        return True
+
+    def padded(self, x: Shape) -> bool:
+        """Whether the output of padded sequences x (n, t, ...) is padded; ShapeError where padding would count."""
+        if self.mixes_steps(x) or self.mixes_examples:
+            raise padding_error(type(self).__name__, x)
+        return True
+
     def shape(self, x: Shape) -> Shape:
         """Output shape from input shape; raises ShapeError where the input does not fit."""
         raise NotImplementedError
@@ -235,6 +246,9 @@ class Container(Layer):
 
 class Elementwise(Layer):
     """A layer that maps each number by itself: y = σ(x)."""
+
+    def mixes_steps(self, x: Shape) -> bool:
+        return False
 
     def shape(self, x: Shape) -> Shape:
         return x

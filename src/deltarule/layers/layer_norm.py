@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import jax
 
-from deltarule.errors import SettingError, ShapeError
+from deltarule.errors import ShapeError
 from deltarule.layers.layer import Cost, Equations, Layer, size
 from deltarule.layers.scale import fresh_scale, scaled, scaled_backward, scaled_cost
 from deltarule.layers.standardise import standardise, standardise_backward
+from deltarule.settings import positive, settle_whole
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ class LayerNorm(Layer):
     )
 
     def __post_init__(self):
-        if self.axes < 1:
-            raise SettingError(f"LayerNorm: axes must be at least 1, got {self.axes}")
-        if not self.epsilon > 0:
-            raise SettingError(f"LayerNorm: epsilon must be positive, got {self.epsilon}")
+        settle_whole(self, "axes")
+        positive("LayerNorm", epsilon=self.epsilon)
+
+    def mixes_steps(self, x):
+        return len(x) - self.axes < 2
 
     def shape(self, x):
         if len(x) <= self.axes:

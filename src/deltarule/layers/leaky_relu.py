@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from deltarule.errors import SettingError
 from deltarule.layers.layer import Cost, Elementwise, Equations, size
+from deltarule.settings import at_least_zero
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class LeakyReLU(Elementwise):
     )
 
     def __post_init__(self):
-        if self.slope < 0:
-            raise SettingError(f"LeakyReLU: slope must not be negative, got {self.slope}")
+        at_least_zero("LeakyReLU", slope=self.slope)
 
     def forward(self, params, x, context):
         y = jnp.where(x > 0, x, self.slope * x)  # (n, ...)

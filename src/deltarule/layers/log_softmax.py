@@ -30,6 +30,9 @@ class LogSoftmax(Layer):
         backward=(r"dX = dY - e^Y \sum_k dY_k",),
     )
 
+    def mixes_steps(self, x):
+        return self.axis % len(x) == 1
+
     def shape(self, x):
         if not (-len(x) < self.axis < len(x)) or self.axis == 0:
             raise ShapeError(

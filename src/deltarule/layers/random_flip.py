@@ -8,6 +8,7 @@ import numpy as np
 from deltarule.errors import SettingError, ShapeError
 from deltarule.layers.layer import Cost, Equations, Layer
 from deltarule.layers.random_bits import random_words
+from deltarule.settings import is_number, settle_whole
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class RandomFlip(Layer):
     )
 
     def __post_init__(self):
-        if not 0 <= self.probability <= 1:
-            raise SettingError(f"RandomFlip: probability must be in [0, 1], got {self.probability}")
+        settle_whole(self, "axis", least=0)
+        if not (is_number(self.probability) and 0 <= self.probability <= 1):
+            raise SettingError(f"RandomFlip: probability must be a number in [0, 1], got {self.probability!r}")
 
     @property
     def draws(self):

@@ -85,6 +85,9 @@ class Recurrent(Layer):
         n, t, _ = x
         return (n, self.cell.features) if self.last else (n, t, self.cell.features)
 
+    def padded(self, x):
+        return not self.last
+
     def init(self, rng, x):
         self.shape(x)
         return self.cell.init(rng, x[-1])

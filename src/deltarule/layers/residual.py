@@ -6,7 +6,7 @@ from deltarule.errors import ShapeError
 from deltarule.layers.chain import Chain
 from deltarule.layers.dense import Dense
 from deltarule.layers.identity import Identity
-from deltarule.layers.layer import Container, Cost, Equations, Layer, Shape, Static, size
+from deltarule.layers.layer import Container, Cost, Equations, Layer, Shape, Static, require_layers, size
 from deltarule.layers.tanh import Tanh
 
 
@@ -20,6 +20,7 @@ class Residual(Container):
             features a projection without bias, `Dense(o, bias=False)`, as option B of He et al.
 
     Raises:
+        SettingError: body or shortcut is no layer.
         ShapeError: body and shortcut differ in shape, and no projection of features can mend it. In a path,
             0 is the body and 1 the shortcut.
 
@@ -37,6 +38,9 @@ class Residual(Container):
         ),
         source="He, Zhang, Ren and Sun 2016, Deep residual learning for image recognition",
     )
+
+    def __post_init__(self):
+        require_layers("Residual", (self.body, Identity() if self.shortcut is None else self.shortcut))
 
     def paths(self, x: Shape) -> tuple[Layer, Layer]:
         """The body, and the shortcut that goes with it for inputs of shape x."""
@@ -60,6 +64,10 @@ class Residual(Container):
 
     def shape(self, x):
         return self.paths(x)[0].shape(x)
+
+    def padded(self, x):
+        padded = [path_padded(path, index, x) for index, path in enumerate(self.paths(x))]
+        return any(padded)
 
     def init(self, rng, x):
         return tuple(f.init(r, x) for f, r in zip(self.paths(x), rng.spawn(2), strict=True))
@@ -100,6 +108,14 @@ class Residual(Container):
         yield cls(Chain(Dense(4), Tanh(), Dense(5))), (7, 5)
         yield cls(Chain(Dense(4), Tanh())), (7, 5)
         yield cls(Tanh(), shortcut=Dense(5)), (7, 5)
+
+
+def path_padded(path: Layer, index: int, x: Shape) -> bool:
+    """Whether the output of a path at `index`, side by side with others, is padded where x is."""
+    try:
+        return path.padded(x)
+    except ShapeError as error:
+        raise error.inside(index) from None
 
 
 def beside(costs: list[Cost], outputs: list, inputs, join) -> Cost:

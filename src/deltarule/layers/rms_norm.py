@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import jax
 
-from deltarule.errors import SettingError, ShapeError
+from deltarule.errors import ShapeError
 from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Cost, Equations, Layer, size
 from deltarule.layers.scale import fresh_scale, scaled, scaled_backward, scaled_cost
+from deltarule.settings import positive
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class RMSNorm(Layer):
     )
 
     def __post_init__(self):
-        if not self.epsilon > 0:
-            raise SettingError(f"RMSNorm: epsilon must be positive, got {self.epsilon}")
+        positive("RMSNorm", epsilon=self.epsilon)
+
+    def mixes_steps(self, x):
+        return len(x) < 3
 
     def shape(self, x):
         if len(x) < 2:

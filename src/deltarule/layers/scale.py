@@ -31,6 +31,9 @@ class Scale(Layer):
         source="Ioffe and Szegedy 2015",
     )
 
+    def mixes_steps(self, x):
+        return False
+
     def shape(self, x):
         if len(x) < 2:
             raise ShapeError(f"Scale: expected an input of shape (n, ..., i), got {x}; reshape it to (n, 1)")

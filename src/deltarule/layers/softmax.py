@@ -34,6 +34,9 @@ class Softmax(Layer):
         source="Bridle 1990",
     )
 
+    def mixes_steps(self, x):
+        return self.axis % len(x) == 1
+
     def shape(self, x):
         if not (-len(x) < self.axis < len(x)) or self.axis == 0:
             raise ShapeError(

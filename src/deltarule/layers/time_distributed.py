@@ -41,6 +41,9 @@ class TimeDistributed(Container):
     def __post_init__(self):
         require_layers("TimeDistributed", (self.layer,))
 
+    def mixes_steps(self, x):
+        return False
+
     def folded(self, x: Shape) -> Shape:
         """The shape that the layer inside sees."""
         if len(x) < 3:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from deltarule.errors import SettingError
 from deltarule.layers.layer import Equations
 from deltarule.losses.loss import Loss, mean_of, per_example
+from deltarule.settings import positive
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Huber(Loss):
     )
 
     def __post_init__(self):
-        if not self.threshold > 0:
-            raise SettingError(f"Huber: threshold must be positive, got {self.threshold}")
+        positive("Huber", threshold=self.threshold)
 
     def __call__(self, y, target, weight):
         w = per_example(weight, y)  # (n, 1)

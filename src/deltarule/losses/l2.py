@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jax
 
-from deltarule.errors import SettingError
+from deltarule.settings import at_least_zero, parameter_names
 
 NOT_WEIGHTS = ("b", "gamma", "beta")
 
@@ -18,7 +18,7 @@ class L2:
 
     Args:
         strength: λ ≥ 0.
-        exclude: names of parameters that are left alone; by default biases and normalisation scales.
+        exclude: names of parameters that are left alone, or one name; by default biases and normalisation scales.
 
     Raises:
         SettingError: the strength is negative.
@@ -31,9 +31,8 @@ class L2:
     exclude: tuple[str, ...] = NOT_WEIGHTS
 
     def __post_init__(self):
-        object.__setattr__(self, "exclude", tuple(self.exclude))
-        if isinstance(self.strength, str) or not 0 <= self.strength < float("inf"):
-            raise SettingError(f"L2: strength must be a number of at least 0, got {self.strength!r}")
+        at_least_zero("L2", strength=self.strength)
+        object.__setattr__(self, "exclude", parameter_names("L2", self.exclude))
 
     def gradient(self, params, dparams, strength):
         """dparams + 2 λ θ, on the weights."""

@@ -35,6 +35,18 @@ class Loss:
         total = self.total(target, weight)
         return weight / jnp.where(total > 0, total, 1), total
 
+    def require_weight(self, target: Any, weight: Any, part: str) -> None:
+        """Raises DataError where no example of a part of the data has weight: its loss would be 0 in any case."""
+        if not self.counts(target, weight):
+            raise DataError(
+                f"{part}: expected an example with a weight above 0, but all {len(weight)} have 0, so there is "
+                "nothing to measure; choose other examples, or give some a weight"
+            )
+
+    def counts(self, target: Any, weight: Any) -> bool:
+        """Whether an example has weight."""
+        return bool(np.asarray(weight).any())
+
     def prepare(self, target: Any, y: Shape) -> np.ndarray:
         """The user's target as an array that fits outputs of shape y; raises ShapeError or DataError."""
         return numbers_like(target, y, type(self).__name__)
@@ -84,17 +96,44 @@ def numbers_like(target: Any, y: Shape, loss: str) -> np.ndarray:
     """A float32 target of shape y, where (n,) stands for (n, 1)."""
     array = np.asarray(target)
     if array.dtype.kind not in "fiub":
+        refuse_missing(array, loss)
         raise DataError(f"{loss}: expected targets that are numbers, got {array.dtype}; encode classes as numbers")
     array = array.astype(np.float32)
     if array.shape == y[:1] and y[1:] == (1,):
         array = array.reshape(y)
     if array.shape != tuple(y):
+        advice = f"end the network in Dense({array.shape[-1] if array.ndim > 1 else 1}) or reshape the targets"
+        if (*array.shape, 1) == tuple(y):
+            advice = "give each target an axis of its own, y[..., None]"
         raise ShapeError(
-            f"{loss}: expected targets of the network's output shape {tuple(y)}, got {array.shape}; "
-            f"end the network in Dense({array.shape[-1] if array.ndim > 1 else 1}) or reshape the targets"
+            f"{loss}: expected targets of the network's output shape {tuple(y)}, got {array.shape}; {advice}"
         )
     refuse_non_finite(array, loss)
     return array
+
+
+def refuse_missing(labels: np.ndarray, loss: str) -> None:
+    """Raises DataError where a label is missing (NaN, None, pandas' NA), saying how many and where first."""
+    if labels.dtype.kind not in "fO":
+        return
+    missing = np.isnan(labels) if labels.dtype.kind == "f" else np.vectorize(is_missing, otypes=[bool])(labels)
+    if missing.any():
+        first = tuple(int(i) for i in np.argwhere(missing)[0])
+        raise DataError(
+            f"{loss}: expected a label for each example, got {int(missing.sum())} of {labels.size} missing, the "
+            f"first at {first}; remove those examples or fill them in"
+        )
+
+
+def is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN, or what a data frame has in its place.
+
+    >>> [is_missing(label) for label in (None, float("nan"), 0, "a")]
+    [True, True, False, False]
+    """
+    if isinstance(label, float):
+        return bool(np.isnan(label))
+    return label is None or type(label).__name__ in ("NAType", "NaTType")
 
 
 def refuse_non_finite(array: np.ndarray, loss: str) -> None:

@@ -1,6 +1,8 @@
 """Softmax and cross-entropy in one, ℓ = −Σ_k t_k log p_k with p = softmax(y): δ = p − t."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,8 @@ import numpy as np
 
 from deltarule.errors import DataError, SettingError, ShapeError
 from deltarule.layers.layer import Equations
-from deltarule.losses.loss import Loss, mean_of, per_example, refuse_non_finite
+from deltarule.losses.loss import Loss, mean_of, per_example, refuse_missing, refuse_non_finite
+from deltarule.settings import below_one, is_number
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,11 @@ class SoftmaxCrossEntropy(Loss):
 
     Args:
         label_smoothing: s, the share of each target that is spread evenly: t = (1 − s) e(class) + s/K.
-        class_weights: c, one factor a class: t_k becomes c_k t_k, and for classes as targets the mean
-            divides by Σ_n w_n c_class(n). All as in PyTorch.
+        class_weights: c, one factor a class, in their order or by their numbers, {0: 1.0, 1: 5.0}: t_k becomes
+            c_k t_k, and for classes as targets the mean divides by Σ_n w_n c_class(n). All as in PyTorch.
 
     Raises:
-        SettingError: smoothing outside [0, 1), or a class weight that is negative.
+        SettingError: smoothing outside [0, 1); a class weight that is negative or not finite, or a class without.
 
     >>> value, dy = SoftmaxCrossEntropy()(jnp.zeros((1, 2)), jnp.array([0]), jnp.ones(1))
     >>> round(float(value), 4), dy.tolist()
@@ -32,7 +35,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     label_smoothing: float = 0.0
-    class_weights: tuple[float, ...] | None = None
+    class_weights: tuple[float, ...] | Mapping[int, float] | None = None
 
     equations = Equations(
         forward=(r"P = \operatorname{softmax}(Y)", r"\rho = -\sum_n w_n \sum_k T_{nk} \log P_{nk}"),
@@ -43,16 +46,9 @@ class SoftmaxCrossEntropy(Loss):
     metric_name = "accuracy"
 
     def __post_init__(self):
-        if not 0 <= self.label_smoothing < 1:
-            raise SettingError(
-                f"SoftmaxCrossEntropy: label_smoothing must be in [0, 1), got {self.label_smoothing}"
-            )
+        below_one("SoftmaxCrossEntropy", label_smoothing=self.label_smoothing)
         if self.class_weights is not None:
-            object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
-            if min(self.class_weights) < 0:
-                raise SettingError(
-                    f"SoftmaxCrossEntropy: class weights must not be negative: {self.class_weights}"
-                )
+            object.__setattr__(self, "class_weights", weights_of(self.class_weights))
 
     def __call__(self, y, target, weight):
         w = per_example(weight, y) * y.shape[-1]  # (n, ..., 1)
@@ -81,6 +77,10 @@ class SoftmaxCrossEntropy(Loss):
         c = jnp.asarray(self.class_weights, weight.dtype)[target]  # (n, ...)
         return (weight * c.reshape(*weight.shape, -1).mean(-1)).sum()
 
+    def counts(self, target, weight):
+        weighed = super().counts(target, weight)
+        return weighed and (self.class_weights is None or float(self.total(target, weight)) > 0)
+
     def prepare(self, target, y):
         array, classes = np.asarray(target), y[-1]
         if self.class_weights is not None and len(self.class_weights) != classes:
@@ -102,6 +102,7 @@ class SoftmaxCrossEntropy(Loss):
                 f"SoftmaxCrossEntropy: expected classes of shape {tuple(y[:-1])} or probabilities of shape "
                 f"{tuple(y)}, got {array.shape}"
             )
+        refuse_missing(array, "SoftmaxCrossEntropy")
         if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and (array == np.floor(array)).all()):
             raise DataError(
                 f"SoftmaxCrossEntropy: expected whole numbers 0 to {classes - 1}, got {array.dtype}; "
@@ -125,3 +126,26 @@ class SoftmaxCrossEntropy(Loss):
         actual = target if target.ndim < y.ndim else target.argmax(-1)
         right = (y.argmax(-1) == actual).astype(weight.dtype).reshape(*weight.shape, -1).mean(-1)  # (n,)
         return (weight * right).sum() / weight.sum()
+
+
+def weights_of(given: Any) -> tuple[float, ...]:
+    """Class weights in the order of their classes; raises SettingError for what is none."""
+    example = "give one number for each class, as (1.0, 5.0) or {0: 1.0, 1: 5.0}"
+    weights = given
+    if isinstance(given, Mapping):
+        missing = set(range(len(given))) - set(given)
+        if missing:
+            raise SettingError(
+                f"SoftmaxCrossEntropy: class_weights of {len(given)} classes must be by their numbers, 0 to "
+                f"{len(given) - 1}, got {list(given)}; a class that counts as it is has the weight 1"
+            )
+        weights = [given[number] for number in range(len(given))]
+    weights = [] if isinstance(weights, str) or not hasattr(weights, "__iter__") else list(weights)
+    weights = [weight.item() if getattr(weight, "shape", None) == () else weight for weight in weights]
+    good = all(is_number(weight) and 0 <= weight < float("inf") for weight in weights)
+    if not (good and any(weights)):
+        raise SettingError(
+            "SoftmaxCrossEntropy: class_weights must be finite numbers, none below 0 and one above, got "
+            f"{given!r}; {example}"
+        )
+    return tuple(map(float, weights))

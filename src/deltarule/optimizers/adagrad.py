@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from deltarule.errors import SettingError
 from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
+from deltarule.settings import at_least_zero, positive
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,8 @@ class AdaGrad(Optimizer):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.epsilon <= 0 or self.initial < 0:
-            raise SettingError(
-                f"AdaGrad: epsilon must be positive and initial at least 0, got {self.epsilon} and {self.initial}"
-            )
+        positive("AdaGrad", epsilon=self.epsilon)
+        at_least_zero("AdaGrad", initial=self.initial)
 
     def init(self, params):
         return jax.tree.map(lambda s: s + s.dtype.type(self.initial), zeros(params))

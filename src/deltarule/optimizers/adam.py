@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from deltarule.errors import SettingError
 from deltarule.losses.l2 import NOT_WEIGHTS, on_weights
 from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
+from deltarule.settings import at_least_zero, below_one, parameter_names, positive
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,8 @@ class Adam(Optimizer):
     def __post_init__(self):
         super().__post_init__()
         name = type(self).__name__
-        if not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1):
-            raise SettingError(f"{name}: beta_1 and beta_2 must be in [0, 1), got {self.beta_1} and {self.beta_2}")
-        if self.epsilon <= 0:
-            raise SettingError(f"{name}: epsilon must be positive, got {self.epsilon}")
+        below_one(name, beta_1=self.beta_1, beta_2=self.beta_2)
+        positive(name, epsilon=self.epsilon)
 
     def numbers(self):
         return {**super().numbers(), "1 - beta_1": 1 - self.beta_1, "1 - beta_2": 1 - self.beta_2}
@@ -74,7 +72,7 @@ class AdamW(Adam):
 
     Args:
         weight_decay: λ, multiplied by the learning rate as in PyTorch.
-        exclude: names of parameters that do not decay; PyTorch and Keras decay every parameter.
+        exclude: names of parameters that do not decay, or one name; PyTorch and Keras decay every parameter.
 
     >>> AdamW().numbers()["weight_decay"]
     0.01
@@ -92,9 +90,8 @@ class AdamW(Adam):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "exclude", tuple(self.exclude))
-        if self.weight_decay < 0:
-            raise SettingError(f"AdamW: weight_decay must not be negative, got {self.weight_decay}")
+        object.__setattr__(self, "exclude", parameter_names("AdamW", self.exclude))
+        at_least_zero("AdamW", weight_decay=self.weight_decay)
 
     def update(self, dparams, slots, params, rates):
         keep = 1 - rates["learning_rate"] * rates["weight_decay"]

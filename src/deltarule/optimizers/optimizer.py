@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from deltarule.layers.layer import Params
-from deltarule.schedules import ConstantRate, Schedule, numbers
+from deltarule.schedules import ConstantRate, Schedule, as_schedule, numbers
 
 Rates = dict[str, Any]
 Slots = Any  # what the optimizer keeps for each parameter
@@ -42,8 +42,7 @@ class Optimizer:
 
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
-        rate = self.learning_rate
-        return rate if isinstance(rate, Schedule) else ConstantRate(float(rate))
+        return as_schedule(type(self).__name__, "learning_rate", self.learning_rate)
 
     def numbers(self) -> dict[str, Any]:
         """Every number of this optimizer, as floats that the training state holds as arrays."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from deltarule.errors import SettingError
 from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
+from deltarule.settings import below_one, positive
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,8 @@ class RMSProp(Optimizer):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.decay < 1:
-            raise SettingError(f"RMSProp: decay must be in [0, 1), got {self.decay}")
-        if self.epsilon <= 0:
-            raise SettingError(f"RMSProp: epsilon must be positive, got {self.epsilon}")
+        below_one("RMSProp", decay=self.decay)
+        positive("RMSProp", epsilon=self.epsilon)
         if self.epsilon_place not in ("under_root", "beside_root"):
             raise SettingError(
                 f"RMSProp: epsilon_place must be 'under_root' or 'beside_root', got {self.epsilon_place!r}"

@@ -7,6 +7,7 @@ import jax
 from deltarule.errors import SettingError
 from deltarule.optimizers.optimizer import Optimizer, split, zeros
 from deltarule.schedules import Schedule
+from deltarule.settings import below_one
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class SGD(Optimizer):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise SettingError(f"SGD: momentum must be in [0, 1), got {self.momentum}")
+        below_one("SGD", momentum=self.momentum)
         if self.nesterov and not self.momentum:
             raise SettingError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
 

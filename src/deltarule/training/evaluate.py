@@ -11,6 +11,7 @@ from deltarule.kernels.shares import spread, whole
 from deltarule.kernels.wide import wide
 from deltarule.layers.layer import Context, Layer, Memory, Params, size
 from deltarule.losses.loss import Loss
+from deltarule.training.padded import require_apart
 from deltarule.training.parts import scan_parts
 from deltarule.training.precision import lowered
 from deltarule.training.step import Batch
@@ -28,8 +29,21 @@ def rows_at_a_time(x: tuple[int, ...]) -> int:
     return min(ROWS, 1 << max(NUMBERS // size(x[1:]), 1).bit_length() - 1)
 
 
+def rows_together(net: Layer, x: tuple[int, ...]) -> int | None:
+    """How many examples must pass at once, since the network remembers a state of each; None where any number can.
+
+    >>> import deltarule as dr
+    >>> rows_together(dr.Recurrent(dr.GRU(3), carry=True), (5, 7, 2)), rows_together(dr.BatchNorm(), (5, 7, 2))
+    (5, None)
+    """
+    own, other = (jax.tree.map(np.shape, net.memory((n, *x[1:]))) for n in (x[0], x[0] + 1))
+    return None if own == other else x[0]
+
+
 def outputs(net: Layer, params: Params, memory: Memory, x: jax.Array, mask: jax.Array | None) -> jax.Array:
     """What the network gives, in float32; `mask` is false where a sequence is padded."""
+    if mask is not None:
+        require_apart(net, x.shape)
     return wide(net.advance(params, x, Context(memory=memory, mask=mask))[0])
 
 
@@ -39,7 +53,8 @@ def all_outputs(net: Layer, params: Params, memory: Memory, x: jax.Array, mask: 
     def part(carry, given):
         return carry, whole(outputs(net, params, memory, *spread(given)))
 
-    _, ys, last = scan_parts(part, (), (x, mask), min(rows_at_a_time(x.shape), len(x)))
+    rows = rows_together(net, x.shape) or min(rows_at_a_time(x.shape), len(x))
+    _, ys, last = scan_parts(part, (), (x, mask), rows)
     y = ys.reshape(-1, *ys.shape[2:])
     return y if last is None else jnp.concatenate([y, last])
 
@@ -50,6 +65,8 @@ def evaluation_program(net: Layer, loss: Loss, precision: str) -> Callable:
 
     @jax.jit
     def evaluate(params: Params, memory: Memory, data: Batch) -> tuple[jax.Array, jax.Array]:
+        if data.mask is not None:
+            require_apart(net, data.x.shape, data.weight.shape)
         y = all_outputs(net, lowered(params, precision), memory, data.x, data.mask)
         share, _ = loss.shares(data.target, data.weight)
         value, _ = loss(y, data.target, share)
@@ -78,8 +95,14 @@ def predict(
     precision: str,
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Predictions for every row of x, in blocks whose sizes are powers of two, so that few programs serve all."""
-    program, predictions, most = prediction_program(net, loss, precision), [], rows_at_a_time(x.shape)
+    """Predictions for every row of x, in blocks whose sizes are powers of two, so that few programs serve all.
+
+    Where the network remembers a state of each sequence, they are one block, as many as there are.
+    """
+    program, predictions = prediction_program(net, loss, precision), []
+    if rows_together(net, x.shape):
+        return np.asarray(program(params, memory, x, mask))
+    most = rows_at_a_time(x.shape)
     for start in range(0, len(x), most):
         block, block_mask = jax.tree.map(lambda a, at=start: a[at : at + most], (x, mask))
         rows = min(most, max(1 << (len(block) - 1).bit_length(), 8))

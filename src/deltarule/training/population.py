@@ -69,6 +69,10 @@ class Cohort:
         rows: Rows | None = None,
     ):
         self.step, self.settings, self.size = step, settings, len(members.ended)
+        if validation is not None:
+            step.loss.require_weight(validation.target, validation.weight, "fit: held-out examples")
+        for held_out in () if rows is None else rows.held_out:
+            step.loss.require_weight(data.target[held_out], data.weight[held_out], "fit: held-out examples")
         self.data, self.validated = (data, validation), validation is not None or rows is not None
         self.deal(members, rows)
 
@@ -248,7 +252,7 @@ def after(member: Member, state: State, figures: jax.Array, patience: jax.Array)
         state=state,
         epochs=epochs,
         best=None if member.best is None else jax.tree.map(keep, (state.params, state.memory), member.best),
-        best_loss=jnp.where(better, loss, member.best_loss),
+        best_loss=jnp.where(loss < member.best_loss, loss, member.best_loss),  # NaN is beaten by any
         best_epoch=best_epoch,
         ended=jnp.where(epochs - best_epoch >= patience, PATIENCE, TRAINS).astype(jnp.int32),
         figures=jax.lax.dynamic_update_index_in_dim(member.figures, figures, member.epochs, 0),

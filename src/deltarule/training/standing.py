@@ -67,6 +67,8 @@ class Standing:
         history.rows.append(row)
         history.state = state
         watched = row.get("validation_loss", row["loss"])
+        if np.isnan(watched):  # the worst there is
+            watched = float("inf")
         if watched < self.best_loss or not history.best_epoch:
             self.best, self.best_loss, history.best_epoch = state, watched, row["epoch"]
 

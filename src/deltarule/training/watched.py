@@ -53,6 +53,9 @@ class Watched(Layer):
     def shape(self, x):
         return self.layer.shape(x)
 
+    def padded(self, x):
+        return self.layer.padded(x)
+
     def init(self, rng, x):
         return self.layer.init(rng, x)
 

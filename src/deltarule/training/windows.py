@@ -26,6 +26,7 @@ from deltarule.layers.layer import Layer, Shape, inner_layers
 from deltarule.layers.recurrent import Recurrent
 from deltarule.training.carried import carrying, closed, opened
 from deltarule.training.epoch import compiler_options, mean_loss
+from deltarule.training.padded import require_apart, require_two
 from deltarule.training.place import After, Epoch, Place
 from deltarule.training.shuffle import ORDERS
 from deltarule.training.step import Batch, Report, State, Step
@@ -109,6 +110,10 @@ def check_window(
             raise SettingError("fit: window goes with sequences in memory or from a source; leave it out")
         return
     source, shape = not isinstance(data, Batch), shape_of(data)
+    if isinstance(data, Batch) and data.mask is not None:
+        require_apart(net, shape, data.weight.shape)
+    if isinstance(data, Batch) and net.mixes_examples:
+        require_two(window, data, batch_size)
     if window is None:
         if source:
             raise SettingError("fit: a source is read in windows; choose window, how many steps δ goes back")
@@ -244,8 +249,9 @@ def through_windows(
 ) -> tuple[State, Report]:
     """(state, reports) after a step for each window of the sequences `rows` of the data (N, T, ...).
 
-    What the first windows lack in front and the last one behind is padding, which leaves states as they are. A
-    window in which nothing counts, since all its sequences have ended, is no step.
+    What the first windows lack in front and the last one behind is padding, which leaves states as they are; so
+    are the rows that fill a batch up, if a layer mixes examples. A window in which nothing counts, since all its
+    sequences have ended, is no step.
 
     Args:
         rows, counts: (n,), which sequences, and whether each is one or fills the batch up.
@@ -253,6 +259,10 @@ def through_windows(
     steps = data.x.shape[1]
     windows, front = -(-steps // window.stride), window.length - window.stride
     new = jnp.arange(window.length) >= front  # (τ,)
+    filled = step.net.mixes_examples and len(data.x) % len(rows) > 0
+    masked = data.mask is not None or front > 0 or windows * window.stride > steps or filled
+    if masked:
+        step.net.padded((len(rows), window.length, *data.x.shape[2:]))
 
     def one(state, number):
         times = number * window.stride - front + jnp.arange(window.length)  # (τ,)
@@ -260,11 +270,12 @@ def through_windows(
         part = jax.tree.map(lambda a: take_steps(a, rows, times), data)
         counted = new & inside & counts[:, None]  # (n, τ)
         part = part._replace(weight=jnp.where(counted, part.weight, 0))
-        if data.mask is not None:
-            return jax.lax.cond(part.weight.any(), step, idle, state, part)
-        if front or windows * window.stride > steps:
-            part = part._replace(mask=jnp.broadcast_to(inside, counted.shape))
-        return step(state, part)
+        if not masked:
+            return step(state, part)
+        real = inside & counts[:, None]  # (n, τ)
+        if data.mask is None:
+            return step(state, part._replace(mask=real))
+        return jax.lax.cond(part.weight.any(), step, idle, state, part._replace(mask=part.mask & real))
 
     def idle(state, part):
         _, report = jax.eval_shape(step, state, part)

@@ -230,7 +230,7 @@ REFUSED = {  # (module, shape of one example): what the message says
     ("Softplus(beta=2)", (5,)): "expected beta=1 and threshold=20, its defaults, got 2 and 20",
     ("Softmax()", (5,)): "expected a dim, got None",
     ("Softmax(dim=0)", (5,)): "Softmax: Softmax: expected an axis other than the examples'",
-    ("LeakyReLU(-0.1)", (5,)): "LeakyReLU: LeakyReLU: slope must not be negative",
+    ("LeakyReLU(-0.1)", (5,)): "LeakyReLU: LeakyReLU: slope must be a number of at least 0",
     ("Flatten(2)", (3, 5, 4)): "expected all axes but the examples', Flatten(1, -1), got Flatten(2, -1)",
     ("Unflatten(2, (2, 2))", (3, 4)): "expected features (n, i) in whole numbers of parts",
     ("Sequential(Conv1d(2, 3, 2), Linear(4, 3))", (2, 5)): "layer 1, Linear: it reads the axes in another order",
