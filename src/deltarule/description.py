@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from deltarule import layers, losses, optimizers, schedules
 from deltarule.errors import FileError
 from deltarule.layers import initializers
@@ -26,7 +28,7 @@ def to_json(value: Any) -> Any:
         return {type(value).__name__: settings}
     if isinstance(value, tuple):
         return [to_json(each) for each in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def from_json(description: Any, own: dict[str, type] | None = None) -> Any:

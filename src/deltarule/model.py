@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -21,10 +20,12 @@ from deltarule.examples import (
     batch_size_of,
     check_alike,
     check_batches,
+    check_sizes,
     features_of,
     of_frame,
     training_examples,
 )
+from deltarule.ingredients import OF_A_MODEL, changed, penalty_of, shape_said
 from deltarule.layers.layer import Layer, Shape
 from deltarule.losses.l2 import L2
 from deltarule.losses.loss import Loss
@@ -34,7 +35,7 @@ from deltarule.optimizers.rmsprop import RMSProp
 from deltarule.training import evaluate
 from deltarule.training.devices import Placement, check_batch, mesh_of, own, placed
 from deltarule.training.history import History
-from deltarule.training.precision import check_precision, start_scale
+from deltarule.training.precision import start_scale
 from deltarule.training.processes import is_first
 from deltarule.training.run import evaluation_of, run, run_settings
 from deltarule.training.step import Batch, State, Step
@@ -54,8 +55,9 @@ class Model(Displayed):
     Args:
         net: a layer, most often a Chain.
         loss: the value to make small, and its δ.
-        optimizer: how parameters move.
-        l2: λ of the penalty λ |θ|², on weights only; or an L2 that says on which.
+        optimizer: how parameters move. Another kind, assigned to a trained model, starts its averages and the
+            schedule anew.
+        l2: λ of the penalty λ |θ|², on weights only; or an L2 that says on which; None is 0.
         clip_norm: the largest global norm of a gradient, or None.
         seed: all randomness follows from it: initial weights, order of examples, dropout.
         precision: "float32"; or "bfloat16" or "float16", in which forward and backward are computed, for
@@ -77,30 +79,25 @@ class Model(Displayed):
         loss: Loss,
         optimizer: Optimizer | None = None,
         *,
-        l2: float | L2 = 0.0,
+        l2: float | L2 | None = 0.0,
         clip_norm: float | None = None,
         seed: int = 0,
         precision: str = "float32",
     ):
-        for value, kind, name in ((net, Layer, "net"), (loss, Loss, "loss")):
-            if not isinstance(value, kind):
-                raise SettingError(f"Model: {name} must be a {kind.__name__}, got {value!r}")
-        if not isinstance(optimizer, Optimizer | None):
-            raise SettingError(f"Model: optimizer must be an Optimizer, such as RMSProp(1e-3), got {optimizer!r}")
-        if isinstance(clip_norm, str) or (clip_norm is not None and not clip_norm > 0):
-            raise SettingError(f"Model: clip_norm must be a number above 0, got {clip_norm!r}")
-        penalty = l2 if isinstance(l2, L2) else L2(l2)
-        if not (isinstance(seed, Integral) and 0 <= int(seed) < 2**64):
-            raise SettingError(f"Model: seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
-        check_precision("Model", precision)
-        self.net, self.loss, self.seed, self.precision = net, loss, int(seed), precision
-        self.optimizer = optimizer if optimizer is not None else RMSProp()
-        self.l2 = penalty if penalty.strength else None
-        self.clip_norm = clip_norm
         self.input_shape: Shape | None = None  # of one example
         self.state: State | None = None
+        self.net, self.loss, self.seed, self.precision = net, loss, seed, precision
+        self.optimizer = optimizer if optimizer is not None else RMSProp()
+        self.l2, self.clip_norm = penalty_of("Model", l2), clip_norm
         self.history = History()
-        self.notes: dict[str, Any] = {}  # JSON-able, kept in the file: preprocessing, class names
+        self.notes: dict[str, Any] = {}  # JSON-able, kept in the file: preprocessing, class names, columns
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in OF_A_MODEL:
+            value = OF_A_MODEL[name](value)
+            if self.state is not None:
+                self.state = changed(self.state, name, getattr(self, name), value)
+        super().__setattr__(name, value)
 
     def fit(
         self,
@@ -139,19 +136,14 @@ class Model(Displayed):
             DivergedError: the loss was lost; the model keeps its last good parameters.
             FileError: `checkpoint` cannot be used, or `resume` would go on with another run.
         """
-        data, held_out = training_examples(self.batch, x, y, sample_weight, lengths, validation, self.seed)
+        columns: list[str] = []
+        given = x, y, sample_weight, lengths, validation
+        data, held_out = training_examples(self.batch, *given, self.seed, columns)
         check_batches(data, batch_size, devices=settings.get("devices"), order=settings.get("order"))
         shape = shape_of(data)
-        n, size = shape[0], batch_size_of(data, batch_size)
-        chosen = run_settings(epochs=epochs, batch_size=size, **settings)
+        chosen = run_settings(epochs=epochs, batch_size=batch_size_of(data, batch_size), **settings)
         mesh = mesh_of(chosen.devices)
-        if chosen.batch_size > n:
-            raise SettingError(
-                f"fit: batch_size {chosen.batch_size} is larger than the {n} training examples; "
-                f"choose batch_size={min(64, n)}"
-            )
-        if not (isinstance(micro_batches, Integral) and 1 <= int(micro_batches) <= chosen.batch_size):
-            raise SettingError(f"fit: micro_batches must be from 1 to batch_size, got {micro_batches!r}")
+        check_sizes(shape[0], chosen.batch_size, micro_batches)
         for each in (data, held_out):
             check_alike(each, self.input_shape or shape[1:])
         check_batch(mesh, chosen.batch_size, data)
@@ -168,6 +160,7 @@ class Model(Displayed):
         finally:  # whatever ends the run, finished epochs are kept
             if history.state is not None:
                 self.state, self.history, self.input_shape = own(history.state), history, shape[1:]
+                self.notes |= {"columns": columns} if columns else {}
         return history
 
     def predict(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
@@ -180,7 +173,7 @@ class Model(Displayed):
                 sequence in x can have.
             SettingError: the model has not been trained.
         """
-        state, (given, _) = self.trained(), of_frame(x, None, dict(self.notes))
+        state, (given, _) = self.trained(), of_frame(x, None, list(self.notes.get("columns", ())))
         features = features_of(given, self.net, self.input_shape)
         mask = None if lengths is None else mask_of(lengths, features)
         return evaluate.predict(self.net, self.loss, state.params, state.memory, features, self.precision, mask)
@@ -215,6 +208,8 @@ class Model(Displayed):
         The file holds what predictions need. The optimizer's running averages are not kept: `fit` on a loaded
         model starts them, and the schedule, anew.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise SettingError(f"save: expected a path such as 'model.safetensors', got {path!r}")
         if is_first():
             write_model(path, *self.file())
 
@@ -250,7 +245,7 @@ class Model(Displayed):
         shape = self.input_shape if x is None else x
         if shape is None:
             raise SettingError("plan: the model has seen no data: say x, the shape of one example: x=(784,)")
-        return Plan.of(self.step(micro_batches), (batch_size, *shape), **settings)
+        return Plan.of(self.step(micro_batches), (batch_size, *shape_said("plan", shape, "(784,)")), **settings)
 
     def explain(self, batch_size: int = 64, convention: Literal["row", "column"] = "row") -> "Explanation":
         """The equations of its step, forward and backward, with the shapes of a batch of so many examples."""
@@ -273,9 +268,12 @@ class Model(Displayed):
         weight: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         like: Shape | None = None,
+        columns: list[str] | None = None,
     ) -> Batch:
-        """x, y, weights and lengths, checked against the network and its loss."""
-        x, y = of_frame(x, y, self.notes)
+        """x, y, weights and lengths, checked; `columns` takes up the names of a frame's, the model none."""
+        columns = [] if columns is None else columns
+        columns[:] = columns or self.notes.get("columns", ())
+        x, y = of_frame(x, y, columns)
         return batch_of(self.net, self.loss, x, y, weight, lengths, self.input_shape if like is None else like)
 
     def step(self, micro_batches: int = 1) -> Step:

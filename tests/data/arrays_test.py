@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltarule.data.arrays import as_features, as_weights, check_same_length, read_npz, split
+from deltarule.data.arrays import as_features, as_targets, as_weights, check_same_length, read_npz, split
+from deltarule.data.lengths import mask_of
 from deltarule.errors import DataError, FileError, ShapeError
 
 
@@ -35,7 +36,7 @@ def test_float32_is_not_copied():
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
-        ([["a", "b"]], DataError, "x: .*got the type <U1.*read_table"),
+        ([["a", "b"]], DataError, "x: .*got the type <U1.*`deltarule train`"),
         (np.array([{}, None]), DataError, "got the type object"),
         (np.array(["2020-01-01"], dtype="datetime64[D]"), DataError, "got the type datetime64"),
         ([[1.0, 2.0], [3.0]], ShapeError, "ragged"),
@@ -51,6 +52,47 @@ def test_float32_is_not_copied():
 def test_features_that_cannot_be_used_are_refused(x, error, words):
     with pytest.raises(error, match=words):
         as_features(x)
+
+
+class Graph:
+    """A tensor that keeps its graph, and that NumPy cannot read."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on a tensor that requires grad")
+
+
+UNREADABLE = [
+    (3, ShapeError, "y: .*the single value 3. Give the targets in the order"),
+    ({1, 2}, DataError, "y: expected an array or a list of targets, but got one thing of the type set"),
+    ({"a": 1}, DataError, "of the type dict"),
+    ((i for i in range(3)), DataError, "of the type generator"),
+    ([[1, 2], [3]], ShapeError, "y: expected rows of one length, but got ragged lists"),
+    (np.ma.masked_greater([1, 2, 3], 1), DataError, "y: .*but 2 of 3 are masked"),
+    (Graph(), DataError, "y: .*the type Graph, which it cannot read .*requires grad"),
+]
+
+
+@pytest.mark.parametrize(("y", "error", "words"), UNREADABLE)
+def test_targets_that_are_no_array_are_refused(y, error, words):
+    with pytest.raises(error, match=words):
+        as_targets(y)
+
+
+@pytest.mark.parametrize("x", [None, {"a": [1]}, {1}, object()])
+def test_what_is_no_array_is_named_by_its_type(x):
+    with pytest.raises(DataError, match=f"^x: .*but got one thing of the type {type(x).__name__}"):
+        as_features(x)
+
+
+def test_masked_numbers_are_refused_and_a_mask_that_hides_none_is_not():
+    with pytest.raises(DataError, match=r"x: .*but 1 of 2 are masked"):
+        as_features(np.ma.masked_equal([1.0, 2.0], 2.0))
+    np.testing.assert_array_equal(as_features(np.ma.masked_equal([1.0, 2.0], 3.0)), [1, 2])
+
+
+def test_ragged_lengths_are_named():
+    with pytest.raises(ShapeError, match=r"^lengths: .*ragged"):
+        mask_of([[1], [1, 2]], np.zeros((2, 3, 4)))
 
 
 def test_an_error_names_the_array():

@@ -146,11 +146,18 @@ def test_settings_that_cannot_be_are_refused(tmp_path):
         ({"memory": "a lot"}, "number of bytes"),
         ({"memory": 0}, "number of bytes"),
         ({"shard": (2, 2)}, "0 ≤ i < N"),
+        ({"shard": 3}, "0 ≤ i < N, got 3"),
+        ({"shard": (0, 1.5)}, "0 ≤ i < N"),
         ({"seed": -1}, "at least 0"),
+        ({"seed": None}, "at least 0, got None"),
+        ({"seed": 1.5}, "at least 0, got 1.5"),
         ({"target": "y"}, "target is for tables"),
     ):
         with pytest.raises(SettingError, match=said):
             dr.stream(folder, **settings)
+    for data in (None, 3, np.zeros((4, 2)), pl.DataFrame({"a": [1]}), {"a.csv"}):
+        with pytest.raises(SettingError, match=f"or a list of files, got the type {type(data).__name__}; data in"):
+            dr.stream(data)
     with pytest.raises(SettingError, match="3 processes do not divide a batch of 64"):
         dr.stream(folder, shard=(0, 3)).chunk_rows(64)
     with pytest.raises(SettingError, match="permutation"):
@@ -162,8 +169,9 @@ def test_a_target_is_found_by_name_or_position_and_must_be_there(tmp_path):
     assert dr.stream(folder).source.target == dr.stream(folder, target="y").source.target == "y"
     assert dr.stream(folder, target="b").source.features == ("a", "y")
     assert dr.stream(folder, target=0).source.features == ("b", "y")
-    with pytest.raises(DataError, match="there is no such column"):
-        dr.stream(folder, target="price")
+    for target in ("price", 1.5, ["y"], True):
+        with pytest.raises(DataError, match="there is no such column"):
+            dr.stream(folder, target=target)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])

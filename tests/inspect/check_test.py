@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.errors import DataError, ShapeError
+from deltarule.errors import DataError, SettingError, ShapeError
 from deltarule.inspect.check import check
 from deltarule.inspect.laws import sentence
 from faulty.gradients import LOSSES, PRODUCTS, SLOPES, STATISTICS
@@ -81,6 +81,23 @@ def test_a_container_is_not_told_for_what_it_holds():
 def test_shapes_that_do_not_fit_are_said_with_the_layer_and_both_shapes():
     with pytest.raises(ShapeError, match=r"layer 1\.0, Convolution.*expected.*got \(6, 4\)"):
         check(dr.Chain(dr.Dense(4), dr.Chain(dr.Convolution(2, 3))), (6, 3))
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "settings", "message"),
+    [
+        (dr.Tanh(), 784, {}, "check: expected x as a shape, .*got 784; write x="),
+        (dr.Tanh(), np.zeros((4, 3)), {}, "give x.shape"),
+        (dr.Tanh(), (4.0, 3), {}, r"whole numbers of at least 1, got \(4.0, 3\)"),
+        (dr.Tanh(), (0, 3), {}, r"whole numbers of at least 1, got \(0, 3\)"),
+        (dr.Tanh, (4, 3), {}, "check: net must be a Layer or a Loss"),
+        (dr.Model(dr.Tanh(), dr.SquaredError()), (4, 3), {}, "give the model's own: model.net"),
+        (dr.Tanh(), (4, 3), {"seed": "one"}, "check: seed must be a whole number of at least 0, got 'one'"),
+    ],
+)
+def test_what_is_no_network_or_no_shape_is_named(net, x, settings, message):
+    with pytest.raises(SettingError, match=message):
+        check(net, x, **settings)
 
 
 @pytest.mark.parametrize("method", ["shape", "init", "memory"])

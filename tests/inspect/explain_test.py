@@ -263,6 +263,10 @@ class Cryptic(Mute):
         (dr.Chain(dr.Dense(3), dr.Reshape(2, 2)), (4, 2), {}, ShapeError, "layer 1, Reshape"),
         (dr.Dense(3), ("M", 2), {}, SettingError, "expected x as whole numbers, .*'M'"),
         (dr.Dense(3), (4, 2), {"convention": "rows"}, SettingError, "'row' or 'column', got 'rows'"),
+        (dr.Dense(3), 784, {}, SettingError, "explain: expected x as a shape, .*got 784; write x="),
+        ([dr.Dense(3)], (4, 2), {}, SettingError, "explain: net must be a Layer, got .*write Dense"),
+        (dr.Dense(3), (4, 2), {"loss": "mse"}, SettingError, "explain: loss must be a Loss, got 'mse'"),
+        (dr.Dense(3), (4, 2), {"sizes": ["d"]}, SettingError, "explain: sizes must be names by length"),
     ],
     ids=lambda value: str(value)[:20],
 )

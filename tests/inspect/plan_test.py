@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import numpy as np
 import pytest
 
 import deltarule as dr
@@ -152,6 +153,42 @@ class Costless(dr.Layer):
 def test_what_cannot_be_planned_is_refused(net, x, error, message):
     with pytest.raises(error, match=message):
         planned(net, x)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": 784}, "plan: expected x as a shape, .*got 784; write x="),
+        ({"x": "64x784"}, "got '64x784'"),
+        ({"x": np.zeros((7, 5))}, "give x.shape"),
+        ({"net": [dr.Dense(3)]}, "plan: net must be a Layer, got .*write Dense"),
+        ({"net": dr.Dense}, "plan: net must be a Layer"),
+        ({"net": dr.Model(dr.Dense(3), dr.SquaredError())}, "give the model's own: model.net"),
+        ({"loss": "mse"}, "plan: loss must be a Loss, got 'mse'; write SquaredError"),
+        ({"optimizer": "adam"}, "plan: optimizer must be an Optimizer, got 'adam'"),
+        ({"l2": "small"}, "plan: l2 must be"),
+        ({"clip_norm": [1]}, "plan: clip_norm must be"),
+        ({"micro_batches": 0}, "plan: micro_batches must be a whole number of at least 1, got 0"),
+        ({"precision": "half"}, "plan: precision must be one of"),
+        ({"memory": "plenty"}, "memory: expected a number of bytes"),
+    ],
+)
+def test_a_part_of_another_kind_is_named(change, message):
+    with pytest.raises(SettingError, match=message):
+        dr.plan(**{"net": NET, "x": (7, 5)} | change)
+
+
+def test_no_penalty_is_none_and_memory_may_have_a_unit():
+    assert dr.plan(NET, (7, 5), l2=None).total == dr.plan(NET, (7, 5)).total
+    assert dr.plan(NET, (7, 5), memory="2 MB").memory == 2_000_000
+
+
+def test_a_model_says_what_its_plan_needs():
+    model = dr.Model(dr.Dense(3), dr.SquaredError())
+    with pytest.raises(SettingError, match=r"got 784; write x=\(784,\)"):
+        model.plan(x=784)
+    with pytest.raises(SettingError, match=r"whole numbers or symbols.*got \('64', 5\)"):
+        model.plan(batch_size="64", x=(5,))
 
 
 def test_decay_needs_numbers_for_its_weights():

@@ -159,3 +159,16 @@ def test_the_same_seed_draws_the_same_and_what_is_given_is_taken():
 def test_what_cannot_be_traced_is_said(x, y, error, words):
     with pytest.raises(error, match=words):
         trace(dr.Chain(dr.Dense(1)), x, np.ones(2) if np.ndim(x) == 1 else y)
+
+
+@pytest.mark.parametrize(
+    ("net", "settings", "message"),
+    [
+        ([dr.Dense(1)], {}, "trace: net must be a Layer, got .*write Dense"),
+        (dr.Dense(1), {"loss": "mse"}, "trace: loss must be a Loss, got 'mse'"),
+        (dr.Dense(1), {"optimizer": "sgd"}, "trace: optimizer must be an Optimizer, got 'sgd'"),
+    ],
+)
+def test_a_part_of_another_kind_is_named(net, settings, message):
+    with pytest.raises(SettingError, match=message):
+        trace(net, (4, 3), **settings)

@@ -113,3 +113,32 @@ def test_settings_for_single_models(model, flowers, name):
 def test_a_batch_larger_than_the_examples(model, flowers):
     with pytest.raises(SettingError, match="larger than the 120 training examples"):
         dr.ensemble(model, 2).fit(*flowers, batch_size=121)
+
+
+@pytest.mark.parametrize("make", [lambda m: dr.ensemble(m, 2), lambda m: dr.sweep(m, {"seed": [0, 1]})])
+def test_members_keep_the_columns_of_a_frame(make, model, flowers):
+    """So that a frame whose columns come in another order is answered alike."""
+    frames = pytest.importorskip("pandas")
+    x, y = flowers
+    frame = frames.DataFrame(x, columns=list("abcd"))
+    made = make(model)
+    result = made.fit(frame.assign(kind=y), "kind", epochs=2, validation=0.2)
+    members = made.members if isinstance(made, dr.Ensemble) else [result.best()]
+    for member in members:
+        assert member.notes["columns"] == list("abcd")
+        np.testing.assert_array_equal(member.predict(frame[list("dbca")]), member.predict(x))
+    assert "columns" not in model.notes
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model: dr.ensemble(dr.Dense(1), 3), "expected a Model, got Dense"),
+        (lambda model: dr.ensemble([model], 3), r"expected a Model, got \[Model"),
+        (lambda model: dr.Ensemble([]), r"expected one Model or more, got \[\]"),
+        (lambda model: dr.Ensemble([3]), r"expected one Model or more, got \[3\]"),
+    ],
+)
+def test_what_is_no_model_is_no_member(make, message, model):
+    with pytest.raises(SettingError, match=message):
+        make(model)

@@ -165,7 +165,13 @@ def test_settings_that_cannot_be(model, flowers):
         dr.sweep(model, rates).fit(*flowers, folds=3, validation=0.2)
     with pytest.raises(SettingError, match="from 2 to the 120 examples"):
         dr.sweep(model, rates).fit(*flowers, folds=1)
-    with pytest.raises(SettingError, match="halving must be above 1"):
+    with pytest.raises(SettingError, match=r"halving must be a number above 1, .* got '3'"):
+        dr.sweep(model, {"seed": [0]}).fit(*flowers, validation=0.2, halving="3")
+    with pytest.raises(SettingError, match=r"expected what is varied by name, .* got \['learning_rate'\]"):
+        dr.sweep(model, ["learning_rate"])
+    with pytest.raises(SettingError, match="expected a Model, or a function that makes one, got Dense"):
+        dr.cross_validate(dr.Dense(1), *flowers)
+    with pytest.raises(SettingError, match="halving must be a number above 1"):
         dr.sweep(model, rates).fit(*flowers, validation=0.2, halving=1)
     with pytest.raises(SettingError, match="low must be above 0"):
         dr.log_uniform(0, 1)

@@ -93,6 +93,8 @@ def test_a_run_over_batches_goes_on_bit_for_bit(tmp_path):
     [
         ([], {}, "expected targets y"),
         (iter([]), {}, "there is none"),
+        (lambda: 3, {}, "what it gave is of the type int; let it yield them"),
+        ([(np.float32(3), np.float32(3))], {}, "batch 0: x: expected an array of examples"),
         ([(np.zeros((4, 5)),)], {}, "batch 0: expected arrays"),
         ([(np.zeros((4, 5)), np.zeros(3, int))], {}, "batch 0: x and y: expected one target"),
         ([(np.full((4, 5), np.nan), np.zeros(4, int))], {}, "batch 0: x: expected finite"),

@@ -15,7 +15,7 @@ from deltarule.optimizers import SGD, Adam
 from deltarule.training.checkpoint import Checkpoints
 from deltarule.training.epoch import epoch_program
 from deltarule.training.evaluate import evaluation_program
-from deltarule.training.run import History, Settings, run
+from deltarule.training.run import History, Settings, run, run_settings
 from training.problem import batch, close, fresh, step
 
 
@@ -116,11 +116,44 @@ def test_history_ends_with_the_last_good_epoch():
         ({"order": "random"}, "order must be one of permutation, replacement, none, got 'random'"),
         ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
         ({"watch_every": 0}, "watch_every must be a whole number of at least 1, got 0"),
+        ({"watch_every": None}, "watch_every must be a whole number of at least 1, got None"),
+        ({"epochs": None}, "epochs must be a whole number of at least 1, got None"),
+        ({"patience": True}, "patience must be a whole number of at least 1, got True"),
+        ({"order": ["none"]}, "order must be one of permutation, replacement, none, got ['none']"),
+        ({"watch": True}, "watch must be 'all', or names such as ['delta', 'dead'], got True"),
+        ({"checkpoint": True}, "checkpoint must be a folder, or Checkpoints, got True"),
+        ({"restore_best": "no"}, "restore_best must be True, False or None, got 'no'"),
+        ({"progress": "bar"}, "progress must be True, False or None, got 'bar'"),
+        ({"callbacks": [3]}, "callbacks must be functions of one argument"),
+        ({"callbacks": 3}, "got 3; write callbacks=[lambda row"),
+        ({"callbacks": "early"}, "got 'early'"),
+        ({"callbacks": {"a": print}}, "got {'a'"),
+        ({"callbacks": [lambda: None]}, "callbacks must be functions of one argument"),
+        ({"callbacks": lambda row, model: None}, "callbacks must be functions of one argument"),
     ],
 )
 def test_a_wrong_setting_is_named(options, message):
     with pytest.raises(SettingError, match=re.escape(message)):
         Settings(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("validation_split", "validation"), ("shuffle", "order"), ("verbose", "progress"), ("patients", "patience")],
+)
+def test_a_setting_of_another_name_is_named(name, meant):
+    with pytest.raises(SettingError, match=f"unknown setting {name}; .*; did you mean {meant}"):
+        run_settings(**{name: 1})
+    with pytest.raises(SettingError, match=r"unknown setting micro_batches; .*resume$"):  # known, but not here
+        run_settings(micro_batches=2)
+
+
+def test_one_callback_is_a_list_of_one_and_none_is_none():
+    ours, rows = step(), []
+    run(ours, fresh(ours), batch(), None, Settings(epochs=2, batch_size=4, callbacks=rows.append))
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert Settings(callbacks=None).callbacks == Settings(callbacks=[]).callbacks == ()
+    assert Settings(watch=None).watch == ()
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers():

@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,6 +47,53 @@ def as_numbers(x: ArrayLike, name: str = "x") -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(given, dtype=np.float32)
+
+
+def as_targets(y: Any) -> np.ndarray:
+    """Return the targets `y` (n, ...) as an array of the type that they have; a loss reads it.
+
+    Raises `ShapeError` for a single number and for ragged lists, and `DataError` for what holds no rows, such as a
+    set, a dict or a function.
+
+    >>> as_targets(["cat", "dog"]).shape
+    (2,)
+    """
+    targets = as_array(y, "y")
+    if targets.ndim == 0 and targets.dtype.kind == "O":
+        raise DataError(
+            f"y: expected an array or a list of targets, but got one thing of the type {type(y).__name__}. "
+            "Give the targets in the order of the rows of x."
+        )
+    if targets.ndim == 0:
+        raise ShapeError(
+            f"y: expected one target for each example, shape (n, ...), but got the single value {y!r}. "
+            "Give the targets in the order of the rows of x."
+        )
+    return targets
+
+
+def as_array(given: Any, name: str) -> np.ndarray:
+    """Return what was given as an array of any type.
+
+    Raises `ShapeError` for ragged lists, and `DataError` for masked values and for what NumPy cannot read, such
+    as a tensor that keeps its graph.
+    """
+    if isinstance(given, np.ma.MaskedArray) and (masked := int(np.ma.getmaskarray(given).sum())):
+        raise DataError(
+            f"{name}: expected a value in every place, but {masked} of {given.size} are masked. Leave those rows "
+            "out, or fill them in with filled()."
+        )
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise ShapeError(
+            f"{name}: expected rows of one length, but got ragged lists. Pad or cut them to one length."
+        ) from None
+    except (TypeError, RuntimeError) as error:
+        raise DataError(
+            f"{name}: expected what NumPy reads as an array, but got the type {type(given).__name__}, which it "
+            f"cannot read ({error}). Give a NumPy array."
+        ) from None
 
 
 def as_weights(weight: ArrayLike, examples: int) -> np.ndarray:
@@ -157,16 +204,16 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _numeric(x: ArrayLike, name: str) -> np.ndarray:
-    try:
-        given = np.asarray(x)
-    except ValueError:
-        raise ShapeError(
-            f"{name}: expected rows of one length, but got ragged lists. Pad or cut them to one length."
-        ) from None
+    given = as_array(x, name)
+    if given.ndim == 0 and given.dtype.kind == "O":
+        raise DataError(
+            f"{name}: expected an array of booleans, integers or floats, but got one thing of the type "
+            f"{type(x).__name__}. Give an array of NumPy, or lists of numbers."
+        )
     if given.dtype.kind not in "biuf":
         raise DataError(
-            f"{name}: expected booleans, integers or floats, but got the type {given.dtype}. "
-            "Turn text and objects into numbers first; for a table with text columns, use read_table."
+            f"{name}: expected booleans, integers or floats, but got the type {given.dtype}. Turn text and "
+            "objects into numbers first; a table with text columns trains as a file, with `deltarule train`."
         )
     return given
 

@@ -67,6 +67,11 @@ class Batches(Chunked):
             DataError, ShapeError: what a batch holds does not fit; the batch's number is told.
         """
         given = self.source() if callable(self.source) else self.source
+        if not hasattr(given, "__iter__"):
+            raise SettingError(
+                "fit: expected a function that gives an iterator of batches (x, y), but what it gave is of the "
+                f"type {type(given).__name__}; let it yield them"
+            )
         if iter(given) is given and not callable(self.source):
             if self.passed:
                 raise SettingError(
@@ -142,9 +147,9 @@ def minibatch(batch: Any) -> Minibatch:
         told = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise DataError(f"expected arrays (x, y) or (x, y, weight), got {told}")
     x, y, *weight = (np.asarray(part) for part in parts)
+    features = as_features(x)
     if y.ndim == 0:
         raise ShapeError(f"y: expected one target for each of {len(x)} examples, got a single number")
-    features = as_features(x)
     check_same_length(features, y)
     return Minibatch(features, y, as_weights(weight[0], len(x)) if weight else None)
 

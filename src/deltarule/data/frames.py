@@ -3,6 +3,7 @@
 A frame is what has columns by name: that of pandas and polars, a table of Arrow, a data set of Hugging Face.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,44 @@ from deltarule.errors import DataError
 
 
 def column_names(frame: Any) -> list[str] | None:
-    """The names of a frame's columns; None for what is no frame."""
+    """The names of a frame's columns, as text; None for what is no frame. Raises DataError for a lazy one."""
+    found = labels(frame)
+    return None if found is None else [str(label) for label in found]
+
+
+def labels(frame: Any) -> list[Any] | None:
+    """What a frame itself calls its columns, in pandas not always text; None for what is no frame."""
+    if hasattr(frame, "collect") and hasattr(frame, "lazy"):
+        raise DataError("x: expected a data frame, but got one that is lazy; read it first: frame.collect()")
     if not (hasattr(frame, "__getitem__") and hasattr(frame, "__len__")):
         return None
-    names = getattr(frame, "column_names", None)
-    if names is None and hasattr(frame, "dtypes"):
-        names = getattr(frame, "columns", None)
-    return None if names is None or callable(names) else [str(name) for name in names]
+    found = getattr(frame, "column_names", None)
+    if found is None and hasattr(frame, "dtypes"):
+        found = getattr(frame, "columns", None)
+    return None if found is None or callable(found) else list(found)
+
+
+def by_name(frame: Any) -> dict[str, Any]:
+    """What a frame calls each column, by its name as text; raises DataError where two have one name.
+
+    >>> import pandas as pd
+    >>> by_name(pd.DataFrame([[1, 2]], columns=[0, "b"]))
+    {'0': 0, 'b': 'b'}
+    """
+    named: dict[str, Any] = {}
+    for label in labels(frame) or []:
+        other = named.setdefault(str(label), label)
+        if type(other) is not type(label):
+            raise DataError(
+                f"x: expected columns whose names differ as text, but got both {other!r} ({type(other).__name__}) "
+                f"and {label!r} ({type(label).__name__}); rename one of them"
+            )
+    twice = sorted(name for name, times in Counter(column_names(frame)).items() if times > 1)
+    if twice:
+        raise DataError(
+            f"x: expected columns of different names, but there are several {', '.join(twice)}; rename them"
+        )
+    return named
 
 
 def frame_features(frame: Any, names: list[str]) -> np.ndarray:
@@ -30,14 +62,19 @@ def frame_features(frame: Any, names: list[str]) -> np.ndarray:
     >>> frame_features(pl.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "name": ["x", "y"]}), ["b", "a"]).tolist()
     [[0.5, 1.0], [1.5, 2.0]]
     """
+    if not names:
+        raise DataError(
+            "x: expected a frame with columns to learn from, but it has none beside the target; add some"
+        )
     found = column_names(frame) or []
     missing = [name for name in names if name not in found]
     if missing:
-        raise DataError(f"x: expected the columns {', '.join(names)}, but there is no {', '.join(missing)}")
-    twice = sorted({name for name in found if found.count(name) > 1})
-    if twice:
-        raise DataError(f"x: expected columns of different names, but there are several {', '.join(twice)}")
-    columns = {name: column(frame, name) for name in names}
+        raise DataError(
+            f"x: expected the columns {', '.join(names)}, but there is no {', '.join(missing)}; give every column "
+            "of training, in any order"
+        )
+    named = by_name(frame)
+    columns = {name: column(frame, named[name]) for name in names}
     other = [f"{name} ({kind(of)})" for name, of in columns.items() if of.dtype.kind not in "biuf"]
     if other:
         raise DataError(
@@ -54,14 +91,14 @@ def frame_features(frame: Any, names: list[str]) -> np.ndarray:
 
 
 def frame_target(frame: Any, name: str) -> np.ndarray:
-    """The column (n, ...) that is predicted; raises DataError where it is missing."""
+    """The column (n, ...) that is predicted; raises DataError where it is missing, or there are several."""
     found = column_names(frame) or []
     if name not in found:
         raise DataError(f"y: there is no column {name!r}; the frame has {', '.join(found)}")
-    return column(frame, name)
+    return column(frame, by_name(frame)[name])
 
 
-def column(frame: Any, name: str) -> np.ndarray:
+def column(frame: Any, name: Any) -> np.ndarray:
     """A column (n, ...), with NaN where a value is missing."""
     if hasattr(frame, "with_format"):  # of Hugging Face, which else gives lists and pictures
         frame = frame.with_format("numpy")

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deltarule.data.arrays import as_array
 from deltarule.errors import DataError, ShapeError
 
 
@@ -15,7 +16,7 @@ def mask_of(lengths: ArrayLike, x: np.ndarray) -> np.ndarray:
     >>> mask_of([1, 3], np.zeros((2, 3, 5))).tolist()
     [[True, False, False], [True, True, True]]
     """
-    given = np.asarray(lengths)
+    given = as_array(lengths, "lengths")
     if x.ndim < 2:
         raise ShapeError(f"lengths: expected sequences x of shape (n, t, ...), got {x.shape}")
     n, steps = x.shape[:2]

@@ -1,7 +1,9 @@
 """A stream from what a person names: tables in a folder, a pattern, a list or a file; images; two NumPy files."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -62,10 +64,16 @@ def stream(
     ((2048, 4), 2048, 32.0)
     """
     bound = as_bytes(memory)
-    index, count = shard
-    if not 0 <= index < count:
+    each = data if isinstance(data, (list, tuple)) else [data]
+    if not all(isinstance(path, (str, os.PathLike)) for path in each):
+        raise SettingError(
+            "stream: expected a folder, a pattern, a file, or a list of files, got the type "
+            f"{type(data).__name__}; data in memory are given to fit as they are: model.fit(x, y)"
+        )
+    whole = isinstance(shard, (list, tuple)) and len(shard) == 2 and all(isinstance(k, Integral) for k in shard)
+    if not whole or not 0 <= shard[0] < shard[1]:
         raise SettingError(f"stream: shard must be (i, N) with 0 ≤ i < N, got {shard!r}")
-    if seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise SettingError(f"stream: seed must be a whole number of at least 0, got {seed!r}")
     if channels not in (None, 1, 3) or corrupt not in ("refuse", "skip"):
         raise SettingError(

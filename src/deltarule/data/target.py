@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ def target_name(columns: Sequence[str], target: str | int) -> str:
     if isinstance(target, str) and target in columns:
         return target
     try:
+        if isinstance(target, bool) or not isinstance(target, (str, Integral)):
+            raise ValueError
         return columns[int(target)]
     except (ValueError, IndexError):
         near = difflib.get_close_matches(str(target), columns)

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from numbers import Integral
 from typing import Any
 
 import jax
 
-from deltarule.errors import DeltaruleError
+from deltarule.errors import DeltaruleError, SettingError
+from deltarule.ingredients import check_part, shape_said
 from deltarule.inspect.case import Breach, Case
 from deltarule.inspect.cause import cause_of_error, likely_cause
 from deltarule.inspect.findings import NO_ERROR, Finding, Findings
@@ -50,12 +52,18 @@ def check(net: Layer | Loss, x: Shape, *, seed: int = 0) -> Findings:
 
     Raises:
         ShapeError: a layer cannot take its input.
+        SettingError: no network, or no shape.
 
     >>> from deltarule.layers import Chain, Dense, Tanh
     >>> check(Chain(Dense(4), Tanh()), (5, 3)).ok
     True
     """
-    x = tuple(x)
+    check_part("check", "net", net, Layer, Loss)
+    x = shape_said("check", x)
+    if not all(isinstance(length, Integral) and length >= 1 for length in x):
+        raise SettingError(f"check: expected x as whole numbers of at least 1, got {x}; write x=(8, 784)")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"check: seed must be a whole number of at least 0, got {seed!r}; write seed=0")
     if isinstance(net, Loss):
         layers = judged(net, x, seed)
         findings = told(net, x, [Visit((), layer, x) for layer in layers], OF_LOSSES, seed, [])

@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any, Literal
 
 from deltarule.errors import SettingError
+from deltarule.ingredients import check_part, shape_said
 from deltarule.inspect.columns import ColumnDerivation
 from deltarule.inspect.derivation import Derivation, Line
 from deltarule.layers.layer import Layer, Shape
@@ -187,6 +188,12 @@ def explain(
     >>> print(explain(Chain(Dense(4), ReLU()), (8, 3)).lines[0].text)
     Z¹ = X W¹ + b¹
     """
+    check_part("explain", "net", net, Layer)
+    if loss is not None:
+        check_part("explain", "loss", loss, Loss)
+    x = shape_said("explain", x)
+    if sizes is not None and not isinstance(sizes, Mapping):
+        raise SettingError(f"explain: sizes must be names by length, such as {{784: 'd'}}, got {sizes!r}")
     require_numbers("explain", x, "; name lengths by sizes={64: 'd_H'}")
     if convention not in DERIVATIONS:
         raise SettingError(f"explain: convention must be 'row' or 'column', got {convention!r}")

@@ -9,7 +9,9 @@ from functools import cached_property
 from numbers import Integral
 from typing import Any
 
+from deltarule.data.memory import as_bytes
 from deltarule.errors import SettingError
+from deltarule.ingredients import check_part, norm_of, penalty_of, precision_of, shape_said
 from deltarule.inspect import plan_page, plan_text, textbook
 from deltarule.inspect.memory import largest_batch, memory_here, step_memory
 from deltarule.inspect.parts import parts
@@ -46,8 +48,11 @@ class Plan:
     rates: Rates | None = None
 
     @classmethod
-    def of(cls, step: Step, x: Shape, memory: float | None = None, rates: Rates | None = None) -> "Plan":
+    def of(cls, step: Step, x: Shape, memory: float | str | None = None, rates: Rates | None = None) -> "Plan":
         """The plan of a step on inputs of shape x; raises as `plan` does."""
+        x = tuple(length_of(length, x) for length in x)
+        if isinstance(memory, str):
+            memory = as_bytes(memory)
         found = [part for part in parts(step.net, x) if not part.inner or part.adds]
         rows = (*(row_of(part, step) for part in found), loss_row(step.loss, step.net.shape(x)))
         return cls(step, x, rows, int(memory or memory_here()), rates)
@@ -127,11 +132,11 @@ def plan(
     *,
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
-    l2: float | L2 = 0.0,
+    l2: float | L2 | None = 0.0,
     clip_norm: float | None = None,
     micro_batches: int = 1,
     precision: str = "float32",
-    memory: float | None = None,
+    memory: float | str | None = None,
     rates: Rates | None = None,
 ) -> Plan:
     """What one training step costs on inputs of shape x, told from the layers alone.
@@ -141,7 +146,7 @@ def plan(
             costs are formulas then, as they are where a layer's width is a symbol.
         loss, optimizer: SquaredError and RMSProp by default.
         l2, clip_norm, micro_batches, precision: as of `Model` and its `fit`.
-        memory: bytes that the step may take; by default what this device has.
+        memory: bytes that the step may take, or a text such as "8 GB"; by default what this device has.
         rates: how fast the machine is; by default this one's, which are measured when they are first needed.
 
     Raises:
@@ -154,18 +159,14 @@ def plan(
     >>> plan(Dense(3), x=("M", "d")).rows[0].forward
     6*M*d + 3*M
     """
-    shape = tuple(length_of(length, x) for length in x)
-    penalty = l2 if isinstance(l2, L2) else L2(l2)
-    step = Step(
-        net,
-        loss or SquaredError(),
-        optimizer or RMSProp(),
-        penalty if penalty.strength else None,
-        clip_norm,
-        micro_batches,
-        precision,
-    )
-    return Plan.of(step, shape, memory, rates)
+    check_part("plan", "net", net, Layer)
+    loss, optimizer = SquaredError() if loss is None else loss, RMSProp() if optimizer is None else optimizer
+    check_part("plan", "loss", loss, Loss)
+    check_part("plan", "optimizer", optimizer, Optimizer)
+    if not (isinstance(micro_batches, Integral) and int(micro_batches) >= 1):
+        raise SettingError(f"plan: micro_batches must be a whole number of at least 1, got {micro_batches!r}")
+    parts = penalty_of("plan", l2), norm_of("plan", clip_norm), int(micro_batches), precision_of("plan", precision)
+    return Plan.of(Step(net, loss, optimizer, *parts), shape_said("plan", x), memory, rates)
 
 
 def length_of(length: Any, x: tuple[Any, ...]) -> Any:

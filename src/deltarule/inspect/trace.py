@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deltarule.data.arrays import as_features
+from deltarule.ingredients import check_part
 from deltarule.inspect.derivation import Derivation, Line
 from deltarule.inspect.explain import Explanation, require_numbers
 from deltarule.inspect.formula import Name, read
@@ -92,13 +93,17 @@ def trace(
     >>> traced.values["dH^{1}"].shape
     (2, 1)
     """
+    check_part("trace", "net", net, Layer)
+    loss, optimizer = SquaredError() if loss is None else loss, SGD(0.1) if optimizer is None else optimizer
+    check_part("trace", "loss", loss, Loss)
+    check_part("trace", "optimizer", optimizer, Optimizer)
     rng = np.random.default_rng(seed)
     inputs: Any = x
     if isinstance(x, tuple) and not any(isinstance(part, (tuple, list, np.ndarray)) for part in x):
         require_numbers("trace", inputs)
         inputs = drawn_inputs(net, inputs, rng)
     given = as_features(inputs)
-    step = Step(net, loss or SquaredError(), optimizer or SGD(0.1))
+    step = Step(net, loss, optimizer)
     outputs = net.shape(given.shape)
     target = step.loss.prepare(drawn_targets(step.loss, outputs, rng) if y is None else y, outputs)
     batch = Batch(given, target, np.ones(len(given), np.float32))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from deltarule.displayed import Displayed
 from deltarule.errors import FileError, SettingError
+from deltarule.ingredients import short
 from deltarule.loading import assemble
 from deltarule.losses.loss import Loss
 from deltarule.model import Model, Validation
@@ -46,6 +47,8 @@ class Ensemble(Displayed):
 
     def __init__(self, members: Sequence[Model]):
         self.members = list(members)
+        if not self.members or not all(isinstance(each, Model) for each in self.members):
+            raise SettingError(f"Ensemble: expected one Model or more, got {short(self.members)}")
 
     def fit(
         self,
@@ -65,9 +68,9 @@ class Ensemble(Displayed):
         parameters, and its history says so. Raises as `Model.fit` does, for what cannot be.
         """
         first = self.members[0]
-        data, held_out = examples_for(first, x, y, sample_weight, lengths, validation)
+        data, held_out, columns = examples_for(first, x, y, sample_weight, lengths, validation)
         chosen = settings_of(len(data.x), epochs=epochs, batch_size=batch_size, **settings)
-        train([Candidate(member, chosen) for member in self.members], data, held_out)
+        train([Candidate(member, chosen) for member in self.members], data, held_out, columns=columns)
         return [member.history for member in self.members]
 
     def predictions(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
@@ -140,6 +143,8 @@ def ensemble(model: Model, members: int) -> Ensemble:
     Raises:
         SettingError: no whole number of members, or none.
     """
+    if not isinstance(model, Model):
+        raise SettingError(f"ensemble: expected a Model, got {short(model)}; give the one that all are like")
     if not isinstance(members, Integral) or isinstance(members, bool) or members < 1:
         raise SettingError(f"ensemble: members must be a whole number of at least 1, got {members!r}")
     return Ensemble([varied(model, {"seed": model.seed + m}) for m in range(int(members))])

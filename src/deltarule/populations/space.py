@@ -64,6 +64,10 @@ def configurations(space: Space, samples: int | None, seed: int) -> list[Configu
     >>> configurations({"l2": [0.0, 1e-3], "seed": range(2)}, None, 0)[:2]
     [{'l2': 0.0, 'seed': 0}, {'l2': 0.0, 'seed': 1}]
     """
+    if not isinstance(space, Mapping):
+        raise SettingError(
+            f"sweep: expected what is varied by name, such as {{'learning_rate': [1e-3, 1e-2]}}, got {space!r}"
+        )
     drawn = {name: values for name, values in space.items() if isinstance(values, Uniform)}
     listed = {name: values_of(name, values) for name, values in space.items() if name not in drawn}
     if not space:

@@ -59,7 +59,7 @@ class Sweep:
         """
         if (validation is None) == (folds is None):
             raise SettingError("sweep: say validation=0.2 or folds=5, one of them, to compare configurations by")
-        data, held_out = examples_for(self.first, x, y, sample_weight, None, validation)
+        data, held_out, columns = examples_for(self.first, x, y, sample_weight, None, validation)
         sides = [None] if folds is None else fold_rows(len(data.x), folds, self.first.seed, data.target)
         smallest = min(len(data.x) if side is None else len(side[0]) for side in sides)
         candidates, places = [], {}
@@ -71,7 +71,8 @@ class Sweep:
             place = places.setdefault(repr(identity), number)
             for side in sides:
                 candidates.append(Candidate(varied(self.model, configuration), chosen, place, side))
-        programs = train(candidates, data, held_out, halving, None if ray is None else Cluster(ray))
+        where = None if ray is None else Cluster(ray)
+        programs = train(candidates, data, held_out, halving, where, columns)
         return Result(self.configurations, candidates, data, programs)
 
 

@@ -20,6 +20,7 @@ from deltarule.errors import SettingError
 from deltarule.examples import training_examples
 from deltarule.model import Model, Validation
 from deltarule.populations.standing import Standing, identity
+from deltarule.settings import is_number
 from deltarule.training.checkpoint import Checkpoints, Keeper
 from deltarule.training.devices import set_up_cpus
 from deltarule.training.population import TRAINS, Cohort, Population, Rows, begun
@@ -64,14 +65,16 @@ def settings_of(examples: int, epochs: int, batch_size: int | None, **settings: 
 
 def examples_for(
     model: Model, x: Any, y: Any, sample_weight: Any, lengths: Any, validation: Validation
-) -> tuple[Batch, Batch | None]:
-    """(training examples, held-out examples), as `Model.fit` takes them."""
-    data, held_out = training_examples(model.batch, x, y, sample_weight, lengths, validation, model.seed)
+) -> tuple[Batch, Batch | None, list[str]]:
+    """(training examples, held-out examples, the columns of a data frame), as `Model.fit` takes them."""
+    columns: list[str] = []
+    given = x, y, sample_weight, lengths, validation
+    data, held_out = training_examples(model.batch, *given, model.seed, columns)
     if not isinstance(data, Batch) or not isinstance(held_out, Batch | None):
         raise SettingError(
             "fit: streams and batches are for a single model, and this is a population; give arrays"
         )
-    return data, held_out
+    return data, held_out, columns
 
 
 class Here:
@@ -103,12 +106,14 @@ def train(
     held_out: Batch | None,
     halving: float | None = None,
     where: Any = None,
+    columns: Sequence[str] = (),
 ) -> int:
     """Trains every candidate's model from where it is; each then has its state and history, as after `Model.fit`.
 
     The first candidate's settings say for all of them whether there are checkpoints, and a live line.
 
     Args:
+        columns: those of the data frame that the examples came in, which the models keep.
         where: what trains them, such as `populations.cluster.Cluster`; None takes this process's devices.
 
     Returns:
@@ -118,8 +123,10 @@ def train(
         SettingError: halving that is not above 1, or without examples that are held out.
         FileError, Interrupted: as of a run with checkpoints.
     """
-    if halving is not None and not halving > 1:
-        raise SettingError(f"fit: halving must be above 1, since 1/halving go on at each rung, got {halving}")
+    if halving is not None and not (is_number(halving) and halving > 1):
+        raise SettingError(
+            f"fit: halving must be a number above 1, since 1/halving go on at each rung, got {halving!r}"
+        )
     if halving is not None and held_out is None and candidates[0].rows is None:
         raise SettingError("fit: halving needs a validation, by which it chooses; say validation=0.2")
     set_up_cpus(None)
@@ -132,6 +139,7 @@ def train(
             model = candidates[index].model
             history.notes = list(notes)
             model.state, model.history, model.input_shape = jax.device_get(state), history, data.x.shape[1:]
+            model.notes |= {"columns": list(columns)} if columns else {}
     return len(groups)
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from deltarule.errors import SettingError
+from deltarule.ingredients import short
 from deltarule.layers.dropout import Dropout
 from deltarule.layers.layer import Layer, map_layers
 from deltarule.model import Model
@@ -31,6 +32,8 @@ def varied(model: Model | Build, configuration: Configuration) -> Model:
     given = {name: value for name, value in configuration.items() if name not in OF_FIT}
     if isinstance(model, Model):
         base = model
+    elif not callable(model):
+        raise SettingError(f"sweep: expected a Model, or a function that makes one, got {short(model)}")
     else:
         parameters = inspect.signature(model).parameters.values()
         takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)

@@ -1,12 +1,15 @@
 """A run: epochs one after the other, validation, early stopping, callbacks, and what to do when a loss is lost."""
 
+import difflib
 import functools
+import inspect
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral
+from types import NoneType
 from typing import Any
 
 import jax
@@ -35,6 +38,8 @@ from deltarule.training.watch import Watch, chosen, names_of
 from deltarule.training.windows import Source, Window, shape_of, source_program, windows_program
 
 Callback = Callable[[Row], bool | None]
+OF_FIT = ("validation", "sample_weight", "lengths", "micro_batches")  # which are no settings of a run
+HABITS = {"shuffle": ["order"], "verbose": ["progress"]}  # what other libraries call them
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Settings:
             stops; None runs to the end.
         restore_best: whether the parameters of the best epoch are kept rather than the last epoch's. By
             default they are where there is a patience.
-        callbacks: functions of an epoch's row of figures; one that returns True stops the run.
+        callbacks: functions of an epoch's row of figures, or one; one that returns True stops the run.
         progress: True or False; None shows a live line in a terminal or a notebook.
         window: for recurrent networks a step after every τ time steps, with the state carried on between them:
             τ, or (k1, k2) for a step every k1 whose δ goes back through k2; as `training.windows` states. None
@@ -71,7 +76,7 @@ class Settings:
     order: str = "permutation"
     patience: int | None = None
     restore_best: bool | None = None
-    callbacks: Sequence[Callback] = ()
+    callbacks: Sequence[Callback] | Callback | None = ()
     progress: bool | None = None
     window: Any = None
     devices: Any = None
@@ -81,28 +86,65 @@ class Settings:
     resume: bool = False
 
     def __post_init__(self):
-        if self.checkpoint is not None and not isinstance(self.checkpoint, Checkpoints):
+        if not isinstance(self.checkpoint, (str, os.PathLike, Checkpoints, NoneType)):
+            raise SettingError(f"fit: checkpoint must be a folder, or Checkpoints, got {self.checkpoint!r}")
+        if isinstance(self.checkpoint, (str, os.PathLike)):
             object.__setattr__(self, "checkpoint", Checkpoints(self.checkpoint))
         if self.resume and self.checkpoint is None:
             raise SettingError("fit: resume goes on from a checkpoint; say checkpoint, the folder that has it")
-        object.__setattr__(self, "watch", names_of(self.watch))
+        object.__setattr__(self, "callbacks", callbacks_of(self.callbacks))
+        if not isinstance(self.watch, (str, list, tuple, set, NoneType)):
+            raise SettingError(f"fit: watch must be 'all', or names such as ['delta', 'dead'], got {self.watch!r}")
+        object.__setattr__(self, "watch", names_of(self.watch or ()))
         if self.window is not None:
             object.__setattr__(self, "window", Window.of(self.window))
         for name in ("epochs", "batch_size", "patience", "watch_every"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+            said = value is not None or name != "patience"
+            if said and (isinstance(value, bool) or not (isinstance(value, Integral) and int(value) >= 1)):
                 raise SettingError(f"fit: {name} must be a whole number of at least 1, got {value!r}")
-        if self.order not in ORDERS:
+        for name in ("restore_best", "progress", "resume"):
+            if not isinstance(getattr(self, name), (bool, np.bool_, Integral, NoneType)):
+                raise SettingError(f"fit: {name} must be True, False or None, got {getattr(self, name)!r}")
+        if not isinstance(self.order, str) or self.order not in ORDERS:
             raise SettingError(f"fit: order must be one of {', '.join(ORDERS)}, got {self.order!r}")
+
+
+def callbacks_of(setting: Any) -> tuple[Callback, ...]:
+    """The callbacks of a setting: functions of one argument, or one such; raises SettingError.
+
+    >>> callbacks_of(None), callbacks_of(print)
+    ((), (<built-in function print>,))
+    """
+    found: Any = () if setting is None else setting
+    if isinstance(found, (str, Mapping)) or not isinstance(found, Iterable):
+        found = (setting,)  # one function; what is none is refused
+    found = tuple(found)
+    for each in found:
+        try:
+            takes_a_row = callable(each) and inspect.signature(each).bind({}) is not None
+        except ValueError:  # one of C, which has no signature
+            takes_a_row = True
+        except TypeError:
+            takes_a_row = False
+        if not takes_a_row:
+            raise SettingError(
+                "fit: callbacks must be functions of one argument, the row of figures of an epoch, or one such "
+                f"function, got {each!r}; write callbacks=[lambda row: print(row['loss'])]"
+            )
+    return found
 
 
 def run_settings(**settings: Any) -> Settings:
     """The settings of a run; an unknown name is an error that lists the names that are known."""
     unknown = set(settings) - set(Settings.__dataclass_fields__)
     if unknown:
+        known = [*Settings.__dataclass_fields__, *OF_FIT]
+        near = [HABITS.get(name) or difflib.get_close_matches(name, known, 1) for name in sorted(unknown)]
+        meant = {each: None for found in near for each in found if each not in unknown}
         raise SettingError(
             f"fit: unknown setting {', '.join(sorted(unknown))}; expected some of "
-            f"{', '.join(Settings.__dataclass_fields__)}"
+            f"{', '.join(Settings.__dataclass_fields__)}" + f"; did you mean {', '.join(meant)}?" * bool(meant)
         )
     return Settings(**settings)
 
@@ -120,12 +162,16 @@ def run(
     A `history` that is given is written as the run goes on, so that the finished epochs outlive an interrupt.
 
     Raises:
+        DataError: all examples that are trained on, or all that are held out, have the weight 0.
         FileError: a folder for checkpoints that cannot be used, or checkpoints of another run.
         Interrupted: a signal ended a run with checkpoints.
         DivergedError: the loss or a parameter became NaN or infinite, or float16's scale fell below 1. The
             history ends with the last good epoch and its state; the message says which epoch, step and layer,
             and what to try.
     """
+    for part, name in ((data, "training"), (validation, "held-out")):
+        if isinstance(part, Batch):
+            step.loss.require_weight(part.target, part.weight, f"fit: {name} examples")
     names = chosen(settings.watch, step.net, state.params)
     watch = Watch.of(step, names, state, shape_of(data), settings.watch_every) if names else None
     zeros = None if watch is None else watch.zeros
@@ -139,7 +185,8 @@ def run(
     if isinstance(settings.checkpoint, Checkpoints):
         make = functools.partial(identity, step, state, data, validation, settings)
         keeper = Keeper(settings.checkpoint, at, make)
-    unattended = settings.patience is None and not settings.callbacks and keeper is None  # but for a loss
+    callbacks = callbacks_of(settings.callbacks)
+    unattended = settings.patience is None and not callbacks and keeper is None  # but for a loss
     unattended &= not isinstance(data, Chunked)  # whose program waits for each chunk
     wanted = settings.progress if is_first() else False
     with Progress(settings.epochs, examples, wanted) as progress, keeper or nullcontext():
@@ -173,8 +220,8 @@ def run(
             row["seconds"] = time.perf_counter() - start
             at.close_epoch(state, row)
             progress.show(row)
-            answers = [callback(dict(row)) for callback in settings.callbacks]
-            if settings.callbacks and agreed(any(answers)):
+            answers = [callback(dict(row)) for callback in callbacks]
+            if callbacks and agreed(any(answers)):
                 history.ended = "a callback stopped the run"
                 break
             if settings.patience is not None and number - history.best_epoch >= settings.patience:
