@@ -61,7 +61,7 @@ def test_the_saved_model_is_the_one_that_was_measured(iris):
     [
         ({"batch_size": 1000}, SettingError, "batch_size 1000 is larger than the 160 training examples"),
         ({"target": "prize"}, DataError, "Nearest: 'price'"),
-        ({"hidden": (0,)}, SettingError, r"Dense\(0\)"),
+        ({"hidden": (0,)}, SettingError, "Dense: features must be a whole number of at least 1, got 0"),
         ({"epochs": 0}, SettingError, "epochs must be a whole number of at least 1"),
         ({"patience": -1}, SettingError, "patience must be .*at least 1"),
         ({"validation": 0.0}, DataError, "between 0 and 1"),

@@ -119,11 +119,11 @@ def test_channels_that_the_groups_do_not_divide_are_refused(layer):
     ("settings", "message"),
     [
         ({"features": 8, "groups": 3}, "expected features that the groups divide, got 8 features in 3 groups"),
-        ({"features": 0}, "features must be whole numbers of at least 1, got 0"),
+        ({"features": 0}, "features must be a whole number of at least 1, got 0"),
         ({"kernel_size": (3, 0)}, r"kernel_size must be whole numbers of at least 1, got \(3, 0\)"),
         ({"stride": 0}, "stride must be whole numbers of at least 1, got 0"),
         ({"dilation": 1.5}, "dilation must be whole numbers of at least 1, got 1.5"),
-        ({"groups": 0}, "groups must be whole numbers of at least 1, got 0"),
+        ({"groups": 0}, "groups must be a whole number of at least 1, got 0"),
         ({"padding": "full"}, "padding must be 'same', 'valid', .*; got 'full'"),
         ({"padding": ((0, -1),)}, r"padding must be .* none below 0; got \(\(0, -1\),\)"),
     ],

@@ -150,7 +150,7 @@ def draw_batch_normalisation(seed: int) -> Draw:
         return y, saved, zhat, layer.backward(params, saved, dy)
 
     with jax.enable_x64(True):
-        y, (_, mu, variance), zhat, (dz, dparams) = both(params, z, dy)
+        y, (_, mu, variance, _), zhat, (dz, dparams) = both(params, z, dy)
     given = columns(Z=z, dY=dy, **{name: params[name] for name in ("gamma", "beta")})
     derivatives = {f"d{name}": dparams[name] for name in ("gamma", "beta")}
     reference = columns(mu=mu, var=variance, Zhat=zhat, Y=y, dZ=dz, **derivatives)
