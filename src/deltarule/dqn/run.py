@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from deltarule.dqn.environments.games import finite
+from deltarule.dqn.environments.games import require_finite
 from deltarule.dqn.greedy import Played
 from deltarule.dqn.loop import Block
 from deltarule.dqn.paths import CompiledPath, HostPath
@@ -83,7 +83,7 @@ def run(
         ]
         for m, row in enumerate(rows):
             if not np.isfinite(row["loss"] if row["loss"] is not None else 0):
-                require_finite(path, m)
+                require_finite_replay(path, m)
                 raise DivergedError(
                     f"dqn: the loss was lost before step {row['steps']}; the agent keeps the best that it was; "
                     "try a smaller learning rate, clip_norm=10, or a larger target_every"
@@ -100,20 +100,14 @@ def run(
             after()
 
 
-def require_finite(path: CompiledPath | HostPath, m: int) -> None:
+def require_finite_replay(path: CompiledPath | HostPath, m: int) -> None:
     """Raises DataError where what agent m has in its replay is not finite, so that its loss is not either.
 
     Gymnasium's environments are asked in every block, before anything is learned of it.
     """
-    if not isinstance(path, CompiledPath):
-        return
-    x, _, reward, _ = path.agents.replay.rows
-    reward = np.asarray(reward)[m]
-    if not finite(reward):
-        values = np.unique(reward[~np.isfinite(reward)]).tolist()
-        raise DataError(f"dqn: the environment {name_of(path)} gave a reward that is not finite, {values}")
-    if x.dtype == np.float32 and not finite(np.asarray(x)[m]):
-        raise DataError(f"dqn: the environment {name_of(path)} gave an observation that is NaN or infinite")
+    if isinstance(path, CompiledPath):
+        x, _, reward, _ = path.agents.replay.rows
+        require_finite(name_of(path), np.asarray(reward)[m], np.asarray(x)[m])
 
 
 def require_returns(path: CompiledPath | HostPath, played: Played) -> None:

@@ -185,7 +185,7 @@ def run(
     if isinstance(settings.checkpoint, Checkpoints):
         make = functools.partial(identity, step, state, data, validation, settings)
         keeper = Keeper(settings.checkpoint, at, make)
-    callbacks = callbacks_of(settings.callbacks)
+    callbacks: Any = settings.callbacks
     unattended = settings.patience is None and not callbacks and keeper is None  # but for a loss
     unattended &= not isinstance(data, Chunked)  # whose program waits for each chunk
     wanted = settings.progress if is_first() else False

@@ -137,13 +137,7 @@ class Games:
 
     def require_finite(self, reward: Any, *observed: np.ndarray) -> None:
         """Raises DataError where rewards or observations that the games gave are not finite."""
-        if not finite(reward):
-            raise DataError(
-                f"dqn: the environment {self.name} gave a reward that is not finite, "
-                f"{reward[~np.isfinite(reward)].tolist()}"
-            )
-        if not all(x.dtype != np.float32 or finite(x) for x in observed):
-            raise DataError(f"dqn: the environment {self.name} gave an observation that is NaN or infinite")
+        require_finite(self.name, reward, *observed)
 
     def failed(self, error: Exception) -> DataError:
         """The error for an environment that raised one."""
@@ -187,6 +181,15 @@ def end(processes: Sequence[Any], pipes: Sequence[Any]) -> None:
     for pipe in pipes:
         if pipe is not None:
             pipe.close()
+
+
+def require_finite(name: str, reward: Any, *observed: np.ndarray) -> None:
+    """Raises DataError where rewards or observations that an environment gave are not finite."""
+    if not finite(reward):
+        values = np.unique(reward[~np.isfinite(reward)]).tolist()
+        raise DataError(f"dqn: the environment {name} gave a reward that is not finite, {values}")
+    if not all(x.dtype != np.float32 or finite(x) for x in observed):
+        raise DataError(f"dqn: the environment {name} gave an observation that is NaN or infinite")
 
 
 def finite(numbers: np.ndarray) -> bool:
